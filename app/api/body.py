@@ -1,0 +1,46 @@
+"""The form of every request body: unknown keys are refused, never ignored."""
+
+from typing import Annotated, Final, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from app.resources.value import json_flaw
+
+# The public client reads the answer of a create only under this status.
+CREATED: Final = 200
+
+MAX_NAME: Final = 128  # characters
+MAX_METADATA: Final = 1_000  # keys
+MAX_VALUES: Final = 10_000
+
+JsonObject = dict[str, object]
+
+
+class Body(BaseModel):
+    """A request body; a key that it does not declare is a 422 naming the key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Value = TypeVar("Value")
+
+
+def _storable(value: Value) -> Value:
+    flaw = json_flaw(value)
+    if flaw is not None:
+        raise ValueError(f"the value {flaw}")
+    return value
+
+
+# Names stand in paths: no slash, nothing invisible, no space at the ends.
+Name = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=MAX_NAME,
+        pattern=r"^[^/\s\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^/\s\x00-\x1f\x7f])?$",
+    ),
+]
+Description = Annotated[str, StringConstraints(max_length=4_000)]
+Values = Annotated[list[object], Field(max_length=MAX_VALUES), AfterValidator(_storable)]
+Metadata = Annotated[JsonObject, Field(max_length=MAX_METADATA), AfterValidator(_storable)]

@@ -1,0 +1,140 @@
+"""Buckets: POST, GET, list, PATCH, DELETE."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from app.api.body import CREATED, Body, Description, JsonObject, Metadata, Name
+from app.api.caller import Deleter, Reader, Writer
+from app.api.idempotency import CREATES, IdempotentRoute
+from app.api.listing import ListBody, ListParams, counted, list_query, listed
+from app.errors import InvalidError
+from app.resources.bucket import Bucket, NewBucket
+from app.resources.bucket_rule import grown, unique_key_problems
+from app.resources.schema import BucketSchema
+from app.resources.stored_object import Usage
+from app.stores import Held, Stores
+
+router = APIRouter(prefix="/v1/buckets", tags=["buckets"], route_class=IdempotentRoute)
+
+
+class UniqueKey(Body):
+    """Properties whose values together are unique in the bucket."""
+
+    fields: list[Name] = Field(min_length=1, max_length=8)
+    default_policy: Literal["insert"] | None = None
+
+
+class CreateBucket(Body):
+    """A bucket to be. `unique_key` is a property's name, or `{"fields": [names]}`."""
+
+    bucket_name: Name
+    description: Description | None = None
+    bucket_schema: JsonObject
+    unique_key: Name | UniqueKey | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class PatchBucket(Body):
+    """What changes; a schema may only gain properties that are not required."""
+
+    description: Description | None = None
+    bucket_schema: JsonObject = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
+
+
+@router.post("", status_code=CREATED, openapi_extra=CREATES)
+def create_bucket(body: CreateBucket, caller: Writer, stores: Held) -> JsonObject:
+    """A new bucket; its name is taken in the namespace from then on."""
+    if body.bucket_name.startswith("bkt_"):
+        message = "names that begin with 'bkt_' are ids: take another name"
+        raise InvalidError.at("body", "bucket_name", message=message)
+    schema = _schema(body.bucket_schema)
+    unique_key = (
+        body.unique_key.model_dump(exclude_none=True)
+        if isinstance(body.unique_key, UniqueKey)
+        else body.unique_key
+    )
+    if problems := unique_key_problems(schema, unique_key):
+        raise InvalidError(problems)
+    new = NewBucket(body.bucket_name, body.description, schema, unique_key, body.metadata)
+    return _json(stores.buckets.create(caller.namespace_id, new), Usage())
+
+
+@router.post("/list")
+def list_buckets(
+    request: Request,
+    caller: Reader,
+    stores: Held,
+    params: Annotated[ListParams, Query()],
+    body: ListBody | None = None,
+) -> JsonObject:
+    """A page of the namespace's buckets, the newest first."""
+    query = list_query(params, body)
+    page = stores.buckets.list(caller.namespace_id, counted(query))
+    usage = stores.objects.usage(bucket.bucket_id for bucket in page.results)
+    described = page.map(lambda bucket: _json(bucket, usage.get(bucket.bucket_id, Usage())))
+    return listed(request, query, described)
+
+
+@router.get("")
+def get_buckets(
+    request: Request, caller: Reader, stores: Held, params: Annotated[ListParams, Query()]
+) -> JsonObject:
+    """The same list without filters."""
+    return list_buckets(request, caller, stores, params)
+
+
+@router.get("/{bucket_identifier}")
+def get_bucket(bucket_identifier: str, caller: Reader, stores: Held) -> JsonObject:
+    """The bucket with this id or name."""
+    return _described(
+        stores, stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)
+    )
+
+
+@router.patch("/{bucket_identifier}")
+def patch_bucket(
+    bucket_identifier: str, body: PatchBucket, caller: Writer, stores: Held
+) -> JsonObject:
+    """Description and metadata change, and the schema grows; nothing else does."""
+    bucket = stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)
+    changes = body.model_dump(exclude_unset=True)
+    if "bucket_schema" in changes:
+        wanted = grown(bucket.schema, _schema(body.bucket_schema))
+        changes["bucket_schema"] = wanted.to_json()
+    return _described(stores, stores.buckets.change(bucket, changes))
+
+
+@router.delete("/{bucket_identifier}")
+def delete_bucket(bucket_identifier: str, caller: Deleter, stores: Held) -> JsonObject:
+    """Deletes a bucket that holds no objects."""
+    bucket = stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)
+    stores.buckets.delete_empty(bucket)
+    return {"success": True, "message": f"The bucket '{bucket.bucket_name}' is deleted"}
+
+
+def _schema(sent: JsonObject) -> BucketSchema:
+    """The schema; a null in a property says nothing, and the public client sends some."""
+    properties = sent.get("properties")
+    if isinstance(properties, dict):
+        said = {
+            name: {k: v for k, v in raw.items() if v is not None} if isinstance(raw, dict) else raw
+            for name, raw in properties.items()
+        }
+        sent = {**sent, "properties": said}
+    return BucketSchema.parse(sent, ("body", "bucket_schema"))
+
+
+def _described(stores: Stores, bucket: Bucket) -> JsonObject:
+    usage = stores.objects.usage([bucket.bucket_id])
+    return _json(bucket, usage.get(bucket.bucket_id, Usage()))
+
+
+def _json(bucket: Bucket, usage: Usage) -> JsonObject:
+    return {
+        **bucket.to_json(),
+        "object_count": usage.object_count,
+        "total_size_bytes": usage.total_size_bytes,
+    }

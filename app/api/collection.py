@@ -1,0 +1,180 @@
+"""Collections: POST, GET, list, PATCH, DELETE."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from app.api.body import CREATED, Body, Description, JsonObject, Metadata, Name
+from app.api.caller import Deleter, Reader, Writer
+from app.api.idempotency import CREATES, IdempotentRoute
+from app.api.listing import ListBody, ListParams, counted, list_query, listed
+from app.errors import InvalidError, NotFoundError, Problem
+from app.resources.bucket import Bucket
+from app.resources.collection import Collection, FeatureExtractor, NewCollection
+from app.resources.extractor import EXTRACTORS, Limits, input_sources
+from app.resources.property import shown
+from app.stores import Held, Stores
+
+router = APIRouter(prefix="/v1/collections", tags=["collections"], route_class=IdempotentRoute)
+
+
+class Source(Body):
+    """The buckets whose objects the collection reads."""
+
+    type: Literal["bucket"]
+    bucket_ids: list[str] = Field(min_length=1, max_length=100)
+    field_map: JsonObject = Field(default_factory=dict, max_length=0)  # the public client's
+
+
+class Extractor(Body):
+    """Which extractor, how it is set, and the property that each of its inputs reads."""
+
+    feature_extractor_name: Name
+    version: Literal["v1"] = "v1"
+    parameters: JsonObject = Field(default_factory=dict)
+    input_mappings: JsonObject = Field(default_factory=dict)
+    # The public client always sends it; documents here always have their object's fields.
+    include_all_source_fields: bool = False
+
+
+class CreateCollection(Body):
+    """A collection to be."""
+
+    collection_name: Name
+    description: Description | None = None
+    source: Source
+    feature_extractor: Extractor
+    metadata: Metadata = Field(default_factory=dict)
+    enabled: Literal[True] = True  # the public client always sends it
+
+
+class PatchCollection(Body):
+    """What changes; a key that is left out stays as it is."""
+
+    description: Description | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class ListCollections(ListBody):
+    """What a list of collections takes; the public client always sends the last."""
+
+    include_system: Literal[False] = False
+
+
+@router.post("", status_code=CREATED, openapi_extra=CREATES)
+def create_collection(body: CreateCollection, caller: Writer, stores: Held) -> JsonObject:
+    """A new collection, once its buckets, its extractor and what it reads are there."""
+    if body.collection_name.startswith("col_"):
+        message = "names that begin with 'col_' are ids: take another name"
+        raise InvalidError.at("body", "collection_name", message=message)
+    buckets = _buckets(stores, caller.namespace_id, body.source.bucket_ids)
+    _check_extractor(stores, body.feature_extractor, buckets)
+    asked = body.feature_extractor
+    new = NewCollection(
+        collection_name=body.collection_name,
+        description=body.description,
+        bucket_ids=[bucket.bucket_id for bucket in buckets],
+        feature_extractor=FeatureExtractor(
+            asked.feature_extractor_name, asked.version, asked.parameters, asked.input_mappings
+        ),
+        metadata=body.metadata,
+    )
+    return stores.collections.create(caller.namespace_id, new).to_json(0)
+
+
+@router.post("/list")
+def list_collections(
+    request: Request,
+    caller: Reader,
+    stores: Held,
+    params: Annotated[ListParams, Query()],
+    body: ListCollections | None = None,
+) -> JsonObject:
+    """A page of the namespace's collections, the newest first."""
+    query = list_query(params, body)
+    page = stores.collections.list(caller.namespace_id, counted(query))
+    counts = stores.documents.counts(one.collection_id for one in page.results)
+    described = page.map(lambda one: one.to_json(counts.get(one.collection_id, 0)))
+    return listed(request, query, described)
+
+
+@router.get("")
+def get_collections(
+    request: Request, caller: Reader, stores: Held, params: Annotated[ListParams, Query()]
+) -> JsonObject:
+    """The same list without filters."""
+    return list_collections(request, caller, stores, params)
+
+
+@router.get("/{collection_identifier}")
+def get_collection(collection_identifier: str, caller: Reader, stores: Held) -> JsonObject:
+    """The collection with this id or name."""
+    found = stores.collections.get(collection_identifier, namespace_id=caller.namespace_id)
+    return _described(stores, found)
+
+
+@router.patch("/{collection_identifier}")
+def patch_collection(
+    collection_identifier: str, body: PatchCollection, caller: Writer, stores: Held
+) -> JsonObject:
+    """Description and metadata change; nothing else does."""
+    found = stores.collections.get(collection_identifier, namespace_id=caller.namespace_id)
+    changed = stores.collections.change(found, body.model_dump(exclude_unset=True))
+    return _described(stores, changed)
+
+
+@router.delete("/{collection_identifier}")
+def delete_collection(collection_identifier: str, caller: Deleter, stores: Held) -> JsonObject:
+    """Deletes a collection that holds no documents."""
+    found = stores.collections.get(collection_identifier, namespace_id=caller.namespace_id)
+    stores.collections.delete_empty(found)
+    return {"success": True, "message": f"The collection '{found.collection_name}' is deleted"}
+
+
+def _described(stores: Stores, collection: Collection) -> JsonObject:
+    counts = stores.documents.counts([collection.collection_id])
+    return collection.to_json(counts.get(collection.collection_id, 0))
+
+
+def _buckets(stores: Stores, namespace_id: str, identifiers: list[str]) -> list[Bucket]:
+    """The buckets, each once; `InvalidError` naming those that the namespace does not have."""
+    found: dict[str, Bucket] = {}
+    problems = []
+    for index, identifier in enumerate(identifiers):
+        try:
+            bucket = stores.buckets.get(identifier, namespace_id=namespace_id)
+            found[bucket.bucket_id] = bucket
+        except NotFoundError as exc:
+            problems.append(Problem(("body", "source", "bucket_ids", index), str(exc)))
+    if problems:
+        raise InvalidError(problems)
+    return list(found.values())
+
+
+def _check_extractor(stores: Stores, asked: Extractor, buckets: list[Bucket]) -> None:
+    """`InvalidError` unless it exists, its parameters suit it, and its inputs have properties."""
+    settings = stores.settings
+    limits = Limits(max_image_pixels=settings.max_image_pixels, file_roots=settings.file_roots)
+    try:
+        extractor = EXTRACTORS.check(
+            asked.feature_extractor_name, asked.parameters, asked.input_mappings, limits
+        )
+        sources = input_sources(extractor.inputs, asked.input_mappings)
+    except InvalidError as exc:
+        raise InvalidError(
+            [Problem(("body", *each.location), each.message, each.kind) for each in exc.problems]
+        ) from exc
+    problems = [
+        Problem(
+            ("body", "feature_extractor", "input_mappings", name),
+            f"input '{shown(name)}' reads property '{shown(source)}', which the bucket "
+            f"'{bucket.bucket_name}' does not have: it has "
+            f"{', '.join(map(shown, bucket.schema.properties))}",
+        )
+        for name, source in sources.items()
+        for bucket in buckets
+        if bucket.schema.properties and source not in bucket.schema.properties
+    ]
+    if problems:
+        raise InvalidError(problems)

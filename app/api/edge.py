@@ -1,0 +1,18 @@
+"""What stands around every route, from the outside in."""
+
+from fastapi import FastAPI
+
+from app.api import problem
+from app.api.body_limit import BodyLimit
+from app.api.request_id import RequestId
+from app.api.unexpected import UnexpectedErrors
+from app.settings import Settings
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Adds request ids, the last resort for errors, the body limit and the error handlers."""
+    problem.install(app)
+    # Each one added stands outside of those before it.
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(UnexpectedErrors)
+    app.add_middleware(RequestId)

@@ -1,0 +1,190 @@
+"""Tasks: read, list, history, kill, and the submission of registered types."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import Field
+
+from app.api.body import Body, Metadata, Values
+from app.api.caller import Caller, Deleter, Reader, Writer
+from app.api.idempotency import CREATES, IdempotentRoute
+from app.api.listing import ListBody, ListParams, envelope, list_query
+from app.api.partial import partial_answer
+from app.api.request_id import current_request_id
+from app.errors import CallerError, InvalidError
+from app.query.field import Field as ListField
+from app.query.field import FieldSet, Kind
+from app.query.page import list_page
+from app.receipts.job_type import JobType
+from app.receipts.receipt import NewTask, Receipt, rfc3339
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import WITHOUT_HISTORY
+from app.stores import Stores, stores_of
+
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=IdempotentRoute)
+
+MAX_SUBMITTED: Final = 1_000
+RETRY_AFTER_S: Final = 1  # where the polling strategy of the first seed document begins
+
+STATUSES: Final = tuple(status.value for status in TaskStatusEnum)
+
+FIELDS: Final = FieldSet(
+    fields={
+        "task_id": ListField("_id", nullable=False),
+        "task_type": ListField("task_type", nullable=False),
+        "status": ListField("status", nullable=False, choices=STATUSES),
+        "namespace_id": ListField("namespace_id", nullable=False),
+        "parent_task_id": ListField("parent_task_id"),
+        "error_message": ListField("error_message"),
+        "attempt": ListField("attempt", Kind.NUMBER, nullable=False),
+        "created_at": ListField("created_at", Kind.DATETIME, sortable=True, nullable=False),
+        "updated_at": ListField("updated_at", Kind.DATETIME, sortable=True, nullable=False),
+        "started_at": ListField("started_at", Kind.DATETIME, sortable=True),
+        "ended_at": ListField("ended_at", Kind.DATETIME, sortable=True),
+        "inputs": ListField("inputs", Kind.ANY),
+    },
+    prefixes={"additional_data": "additional_data"},
+    searchable=("task_type", "error_message"),
+)
+
+Held = Annotated[Stores, Depends(stores_of)]
+
+
+class TaskListBody(ListBody):
+    """What a list of tasks takes besides filters; children are left out unless asked for."""
+
+    status: TaskStatusEnum | None = None
+    task_type: str | None = None
+    parent_task_id: str | None = None
+
+
+class KillBody(Body):
+    """Why a task is to end."""
+
+    reason: str | None = Field(None, max_length=1_000)
+
+
+class SubmittedTask(Body):
+    """One run request for a registered type."""
+
+    task_type: str = Field(min_length=1, max_length=200)
+    inputs: Values = Field(default_factory=list)
+    additional_data: Metadata = Field(default_factory=dict)
+
+
+class SubmitBody(Body):
+    """Up to a thousand run requests; each stands for itself."""
+
+    tasks: list[SubmittedTask] = Field(min_length=1, max_length=MAX_SUBMITTED)
+
+
+@router.get("/{task_id}")
+async def get_task(
+    task_id: str,
+    caller: Reader,
+    stores: Held,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The receipt: from Redis, or from MongoDB where no copy can be believed."""
+    reading = await stores.reader.read(task_id, namespace_id=caller.namespace_id)
+    headers = {"ETag": f'"{reading.version}"'}
+    if not reading.terminal:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if if_none_match == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(reading.body, media_type="application/json", headers=headers)
+
+
+@router.post("/list")
+def list_tasks(
+    request: Request,
+    caller: Reader,
+    stores: Held,
+    params: Annotated[ListParams, Query()],
+    body: TaskListBody | None = None,
+) -> dict[str, object]:
+    """A page of the namespace's tasks, the newest first."""
+    body = body or TaskListBody()
+    also = {"status": body.status, "task_type": body.task_type}
+    scope = {"namespace_id": caller.namespace_id, "parent_task_id": body.parent_task_id}
+    page = list_page(
+        stores.ledger.receipts.tasks,
+        scope,
+        list_query(params, body, also),
+        FIELDS,
+        projection=WITHOUT_HISTORY,
+    )
+    return envelope(request, page.map(lambda row: Receipt.from_document(row).to_json()))
+
+
+@router.get("/{task_id}/history")
+def get_history(task_id: str, caller: Reader, stores: Held) -> dict[str, object]:
+    """Every transition in order; tracebacks are for keys that may do everything."""
+    entries = stores.ledger.receipts.history(task_id, namespace_id=caller.namespace_id)
+    shown = [{**entry, "at": rfc3339(entry["at"])} for entry in entries]
+    if not caller.is_admin:
+        for entry in shown:
+            del entry["traceback"]
+    return {"results": shown}
+
+
+@router.post("/{task_id}/kill")
+def kill_task(
+    task_id: str, caller: Deleter, stores: Held, body: KillBody | None = None
+) -> dict[str, object]:
+    """Asks for the end of a task: at once where it waits, at its next checkpoint where it runs."""
+    reason = body.reason if body else None
+    receipt, message = kill(stores, task_id, caller.namespace_id, caller.actor, reason)
+    return {"success": True, "message": message, "task": receipt.to_json()}
+
+
+@router.delete("/{task_id}")
+def delete_task(task_id: str, caller: Deleter, stores: Held) -> dict[str, object]:
+    """The same as kill: a receipt is never deleted, the task ends."""
+    return kill_task(task_id, caller, stores)
+
+
+@router.post("/submit", status_code=202, openapi_extra=CREATES)
+def submit_tasks(body: SubmitBody, caller: Writer, stores: Held) -> dict[str, object]:
+    """Stores receipts for tasks of registered types; each request succeeds or fails alone."""
+    types = {name: kind for name, kind in stores.ledger.job_types.all().items() if kind.submittable}
+    accepted: list[NewTask] = []
+    errors: dict[int, CallerError] = {}
+    for index, task in enumerate(body.tasks):
+        kind = types.get(task.task_type)
+        if kind is None:
+            known = ", ".join(sorted(types)) or "none, until a worker with WAYBILL_IMPORTS starts"
+            message = f"'{task.task_type}' is no registered task type: registered are {known}"
+            errors[index] = InvalidError.at("tasks", index, "task_type", message=message)
+        else:
+            accepted.append(_new_task(task, kind, caller))
+    receipts = stores.ledger.submission.submit(accepted) if accepted else []
+    return partial_answer([receipt.to_json() for receipt in receipts], errors)
+
+
+def _new_task(task: SubmittedTask, kind: JobType, caller: Caller) -> NewTask:
+    return NewTask(
+        task_type=kind.name,
+        namespace_id=caller.namespace_id,
+        inputs=task.inputs,
+        actor=caller.actor,
+        additional_data={**task.additional_data, "request_id": current_request_id()},
+        max_attempts=kind.max_attempts,
+        queue=kind.queue,
+    )
+
+
+def kill(
+    stores: Stores, task_id: str, namespace_id: str, actor: str, reason: str | None
+) -> tuple[Receipt, str]:
+    """Stores the intent, ends what waits, tells the control worker, and says what came of it."""
+    ledger = stores.ledger
+    before = ledger.receipts.get(task_id, namespace_id=namespace_id)
+    if before.is_terminal:
+        return before, f"The task had ended before: it is {before.status}."
+    ledger.cancellations.request(task_id, actor=actor, reason=reason)
+    receipt = ledger.cancellations.apply(task_id)
+    if receipt.is_terminal:
+        return receipt, f"The task is {receipt.status}."
+    ledger.publisher.tell("waybill.kill", task_id)
+    return receipt, "The task was asked to end; its status says when it has."

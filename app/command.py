@@ -1,0 +1,76 @@
+"""What the server part adds to the `waybill` command."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from app.demo import run_demo
+from app.embedded.layout import Layout
+from app.embedded.program import StartError
+from app.embedded.up import Up
+from app.errors import SettingsError, WaybillError
+from app.settings import load_settings
+from waybill.client import ApiError, TaskCanceledError, TaskFailedError
+
+BAD_SETTING = 2
+FAILED = 1
+
+
+def register(command: typer.Typer) -> None:
+    """Adds the server's commands; called through the entry point group `waybill.commands`."""
+    command.command()(up)
+    command.command()(demo)
+
+
+def up(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of all data; default: WAYBILL_DATA_DIR.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that run jobs.", show_default="number of CPUs")
+    ] = os.cpu_count() or 1,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Written as JSON when everything answers: URLs, keys, pids.")
+    ] = None,
+) -> None:
+    """Run everything: servers that no setting names, API, workers, Beat and Flower."""
+    try:
+        settings = load_settings()
+        folder = (data_dir or settings.data_dir).expanduser().absolute()
+        run = Up(Layout(folder), settings, workers, ready_file, _stop_on_signals(), _say)
+        run.run(os.environ)
+    except (SettingsError, StartError) as exc:
+        print(f"waybill up: {exc}", file=sys.stderr)
+        raise typer.Exit(BAD_SETTING if isinstance(exc, SettingsError) else FAILED) from exc
+
+
+def demo(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Keep the data here; default: a temporary folder.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that run jobs.", show_default="number of CPUs")
+    ] = os.cpu_count() or 1,
+) -> None:
+    """Run the main job on 1,797 real images, from an empty folder to a receipt."""
+    try:
+        run_demo(data_dir, workers)
+    except (WaybillError, ApiError, TaskFailedError, TaskCanceledError) as exc:
+        print(f"waybill demo: {exc}", file=sys.stderr)
+        raise typer.Exit(FAILED) from exc
+
+
+def _stop_on_signals() -> Event:
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,1 @@
+"""The query language of every list: declared fields, filters, sort orders, keyset cursors."""

@@ -1,0 +1,78 @@
+"""Cancellation: the intent is stored first, then everything that waits ends at once.
+
+A task whose code runs learns of the intent through its next report, or through `is_aborted()`,
+and ends itself; a parent ends when the last of its children has.
+"""
+
+from typing import Final
+
+from app.database import Document
+from app.receipts.receipt import Cancellation, Receipt
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import TERMINAL_VALUES, ReceiptStore
+from app.receipts.transition import NOW, Move, literal
+
+BEFORE_START: Final = "canceled before it started"
+WHILE_RUNNING: Final = "canceled while it ran, at its own checkpoint"
+
+PER_SWEEP: Final = 1_000
+
+WAITING: Final = (TaskStatusEnum.PENDING, TaskStatusEnum.SUSPENDED)
+
+
+class CancellationStore:
+    """Stores intents and ends what waits."""
+
+    def __init__(self, receipts: ReceiptStore) -> None:
+        self._receipts = receipts
+        self._tasks = receipts.tasks
+
+    def request(self, task_id: str, *, actor: str, reason: str | None) -> None:
+        """Stores the intent on an open task, the first one only; a terminal task stays as it is."""
+        sets = {"cancellation": _intent(actor, reason)}
+        guard = {"status": {"$nin": TERMINAL_VALUES}, "cancellation": None}
+        self._receipts.change(task_id, sets, guard=guard)
+
+    def apply(self, task_id: str) -> Receipt:
+        """Does what the stored intent allows now, to the task and its children; safe to repeat."""
+        receipt = self._receipts.get(task_id)
+        if receipt.cancellation is None or receipt.is_terminal:
+            return receipt
+        self._cancel_children(receipt.task_id, receipt.cancellation)
+        return self._end_waiting(receipt) or self._receipts.get(task_id)
+
+    def unapplied(self) -> list[str]:
+        """Ids of waiting tasks whose cancellation is stored but not carried out, a bounded page."""
+        query = {
+            "status": {"$in": [status.value for status in WAITING]},
+            "cancellation": {"$ne": None},
+        }
+        return [row["_id"] for row in self._tasks.find(query, {"_id": 1}, limit=PER_SWEEP)]
+
+    def _cancel_children(self, parent_id: str, intent: Cancellation) -> None:
+        open_children = {"parent_task_id": parent_id, "status": {"$nin": TERMINAL_VALUES}}
+        for document in self._tasks.find(open_children, {"history": 0}):
+            child = Receipt.from_document(document)
+            self.request(child.task_id, actor=intent.actor, reason=intent.reason)
+            self._end_waiting(self._receipts.get(child.task_id))
+
+    def _end_waiting(self, receipt: Receipt) -> Receipt | None:
+        if receipt.cancellation is None:
+            return None
+        move = Move(
+            WAITING,
+            TaskStatusEnum.CANCELED,
+            actor=receipt.cancellation.actor,
+            reason=receipt.cancellation.reason,
+        )
+        sets = {"cancellation.outcome": literal(BEFORE_START)}
+        return self._receipts.move(receipt.task_id, move, sets=sets, guard={})
+
+
+def _intent(actor: str, reason: str | None) -> Document:
+    return {
+        "requested_at": NOW,
+        "actor": literal(actor),
+        "reason": literal(reason),
+        "outcome": None,
+    }

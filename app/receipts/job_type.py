@@ -1,0 +1,59 @@
+"""The task types that workers serve, as they said when they started.
+
+The API never imports a job: it knows a type by the registration of the worker that runs it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pymongo import UpdateOne
+from pymongo.database import Database
+
+from app.database import Document
+
+COLLECTION: Final = "job_types"
+
+
+@dataclass(frozen=True, slots=True)
+class JobType:
+    """One kind of task; only `submittable` ones may be named in a submit call."""
+
+    name: str
+    queue: str
+    max_attempts: int
+    submittable: bool
+
+
+class JobTypeStore:
+    """Registrations by workers, read by the API."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._types = database[COLLECTION]
+
+    def register(self, types: Sequence[JobType]) -> None:
+        """Stores what a worker serves; safe to repeat."""
+        writes = [
+            UpdateOne(
+                {"_id": kind.name},
+                {
+                    "$set": {
+                        "queue": kind.queue,
+                        "max_attempts": kind.max_attempts,
+                        "submittable": kind.submittable,
+                    },
+                    "$currentDate": {"registered_at": True},
+                },
+                upsert=True,
+            )
+            for kind in types
+        ]
+        if writes:
+            self._types.bulk_write(writes, ordered=False)
+
+    def all(self) -> dict[str, JobType]:
+        """Every registered type by its name."""
+        return {
+            row["_id"]: JobType(row["_id"], row["queue"], row["max_attempts"], row["submittable"])
+            for row in self._types.find()
+        }

@@ -1,0 +1,75 @@
+"""Leases: a keeper renews those of all its running tasks in one write, a reaper ends the others.
+
+Only MongoDB's clock decides whether a lease has expired.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.receipts.receipt import Receipt
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import ReceiptStore
+from app.receipts.transition import NOW, Move, later, literal
+
+REAPED_PER_SWEEP: Final = 1_000
+ACTOR: Final = "reaper"
+
+
+class LeaseStore:
+    """What keepers and the reaper do with the leases on receipts."""
+
+    def __init__(self, receipts: ReceiptStore, *, lease: timedelta) -> None:
+        self._receipts = receipts
+        self._tasks = receipts.tasks
+        self._lease = lease
+
+    def renew(self, task_ids: Collection[str], *, keeper: str) -> int:
+        """Extends the leases that `keeper` holds among the tasks, and counts them."""
+        result = self._tasks.update_many(
+            {"_id": {"$in": list(task_ids)}, "lease.keeper": keeper},
+            [{"$set": {"lease.expires_at": later(self._lease)}}],
+        )
+        return result.matched_count
+
+    def reap(self) -> list[Receipt]:
+        """Moves each task whose lease has expired on, and returns those that it moved.
+
+        To PENDING for the next attempt while there is one, to FAILED naming the lost worker
+        after that, to CANCELED where a cancellation is waiting.
+        """
+        now = self._now()
+        expired = self._tasks.find(
+            {"lease.expires_at": {"$lt": now}}, {"history": 0}, limit=REAPED_PER_SWEEP
+        )
+        return [
+            moved
+            for document in expired
+            if (moved := self._reap_one(Receipt.from_document(document), document["lease"]))
+        ]
+
+    def _reap_one(self, receipt: Receipt, lease: dict[str, str]) -> Receipt | None:
+        worker, token = lease["worker"], lease["token"]
+        guard = {"lease.token": token, "$expr": {"$lt": ["$lease.expires_at", NOW]}}
+        lost = f"The worker {worker} was lost while it ran attempt {receipt.attempt}."
+        if receipt.cancellation is not None:
+            move = _reaped(TaskStatusEnum.CANCELED, lost, worker)
+            sets = {"cancellation.outcome": literal("its worker was lost")}
+            return self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+        if receipt.fanned_out and receipt.conclusions < receipt.max_attempts:
+            return self._receipts.change(receipt.task_id, {"lease": None}, guard=guard)
+        if not receipt.fanned_out and receipt.attempt < receipt.max_attempts:
+            move = _reaped(TaskStatusEnum.PENDING, lost, worker)
+            return self._receipts.requeue(receipt.task_id, move, guard=guard)
+        message = f"{lost} No attempt is left of {receipt.max_attempts}."
+        move = _reaped(TaskStatusEnum.FAILED, message, worker)
+        sets = {"error_message": literal(message)}
+        return self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+
+    def _now(self) -> datetime:
+        now: datetime = self._tasks.database.command("hello")["localTime"]
+        return now
+
+
+def _reaped(to: TaskStatusEnum, reason: str, worker: str) -> Move:
+    return Move((TaskStatusEnum.PROCESSING,), to, actor=ACTOR, reason=reason, worker=worker)

@@ -1,0 +1,80 @@
+"""The receipts of one process: its stores over one MongoDB and one Redis, with its publisher."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Self
+
+from celery import Celery
+from pymongo.database import Database
+from redis import Redis
+
+from app.database import Document
+from app.receipts.cache import ReceiptCache
+from app.receipts.cancellation import CancellationStore
+from app.receipts.family import FamilyStore
+from app.receipts.job_type import JobTypeStore
+from app.receipts.lease import LeaseStore
+from app.receipts.publisher import Publisher
+from app.receipts.pulse import PulseStore
+from app.receipts.queue import QueueStore
+from app.receipts.store import ReceiptStore
+from app.receipts.submission import Submission
+from app.settings import Settings, required
+
+# The copies are never needed, so a Redis that is slow must not hold a write up for longer.
+COPY_TIMEOUT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything that a process does with receipts."""
+
+    cache: ReceiptCache
+    receipts: ReceiptStore
+    families: FamilyStore
+    leases: LeaseStore
+    cancellations: CancellationStore
+    queue: QueueStore
+    job_types: JobTypeStore
+    pulse: PulseStore
+    publisher: Publisher
+    submission: Submission
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        database: Database[Document],
+        celery: Celery,
+        *,
+        patience: timedelta = timedelta(0),
+    ) -> Self:
+        """The stores of this process; no connection is made before the first use."""
+        redis: Redis = Redis.from_url(
+            required(settings.redis_url, "redis_url"),
+            socket_timeout=COPY_TIMEOUT_S,
+            socket_connect_timeout=COPY_TIMEOUT_S,
+        )
+        lease = timedelta(seconds=settings.lease_s)
+        cache = ReceiptCache(redis, ttl_s=settings.receipt_cache_ttl_s)
+        receipts = ReceiptStore(
+            database,
+            cache,
+            lease=lease,
+            retention=timedelta(days=settings.receipt_retention_days),
+            patience=patience,
+        )
+        queue = QueueStore(receipts, lost_after=timedelta(seconds=settings.republish_after_s))
+        publisher = Publisher(celery)
+        return cls(
+            cache=cache,
+            receipts=receipts,
+            families=FamilyStore(receipts),
+            leases=LeaseStore(receipts, lease=lease),
+            cancellations=CancellationStore(receipts),
+            queue=queue,
+            job_types=JobTypeStore(database),
+            pulse=PulseStore(database),
+            publisher=publisher,
+            submission=Submission(receipts, queue, publisher),
+        )

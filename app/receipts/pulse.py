@@ -1,0 +1,43 @@
+"""Signs of life: of Beat (through the control worker that hears it) and of each worker."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from pymongo import IndexModel
+from pymongo.database import Database
+
+from app.database import Document
+from app.receipts.transition import NOW
+
+COLLECTION: Final = "pulses"
+BEAT: Final = "beat"
+# Workers come and go under new names; what was not heard for a day is forgotten.
+FORGOTTEN_AFTER: Final = timedelta(days=1)
+
+
+class PulseStore:
+    """When each process was heard last, by MongoDB's clock."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._pulses = database[COLLECTION]
+
+    def ensure_indexes(self) -> None:
+        """Makes the index that forgets; safe to repeat."""
+        seconds = int(FORGOTTEN_AFTER.total_seconds())
+        self._pulses.create_indexes([IndexModel([("at", 1)], expireAfterSeconds=seconds)])
+
+    def beat(self, name: str = BEAT, *, queues: list[str] | None = None) -> None:
+        """Records a sign of life of `name` now; a worker says which queues it serves."""
+        self._pulses.update_one(
+            {"_id": name}, [{"$set": {"at": NOW, "queues": queues or []}}], upsert=True
+        )
+
+    def age(self, name: str = BEAT) -> timedelta | None:
+        """How long ago `name` was heard, or None: never."""
+        row = self._pulses.find_one({"_id": name}, {"at": 1, "now": NOW})
+        return None if row is None else row["now"] - row["at"]
+
+    def workers(self, queue: str, *, within: timedelta) -> int:
+        """How many workers that serve `queue` were heard lately."""
+        now: datetime = self._pulses.database.command("hello")["localTime"]
+        return self._pulses.count_documents({"queues": queue, "at": {"$gt": now - within}})

@@ -1,0 +1,109 @@
+"""What waits: tasks that need a message, and a waiting task's place in the queue."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from app.database import Document
+from app.receipts.publisher import Publisher
+from app.receipts.receipt import NO_PLACE, Place, Receipt
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import ReceiptStore
+from app.receipts.transition import NOW
+
+PENDING: Final = TaskStatusEnum.PENDING.value
+SENT_PER_SWEEP: Final = 1_000
+POSITIONS_COUNTED: Final = 10_000
+RECENT: Final = timedelta(minutes=5)
+
+
+class QueueStore:
+    """PENDING receipts as the republisher and a waiting user see them."""
+
+    def __init__(self, receipts: ReceiptStore, *, lost_after: timedelta) -> None:
+        """`lost_after` is how long a message may be on its way before it can count as lost."""
+        self._receipts = receipts
+        self._tasks = receipts.tasks
+        self._lost_after = lost_after
+
+    def mark_unpublished(self, task_ids: Sequence[str]) -> None:
+        """Records that no message is on its way; the republisher sends one at its next tick."""
+        self._mark(task_ids, published_at=None)
+
+    def republish(self, publisher: Publisher) -> int:
+        """Sends what has no message, and again what must have lost it; counts what was sent.
+
+        Lost: where fewer messages wait on a queue than receipts do, the oldest of these, as many
+        as are missing. A queue that is merely long has them all, and nothing is sent.
+        """
+        sent = 0
+        for queue in self._tasks.distinct("queue", {"status": PENDING}):
+            sent += self._send(publisher, self._unpublished(queue))
+            sent += self._send(publisher, self._lost(queue, publisher.depth(queue)))
+        return sent
+
+    def place(self, receipt: Receipt) -> Place:
+        """How many of the queue are to start before this one, counted up to a bound."""
+        if receipt.status is not TaskStatusEnum.PENDING:
+            return NO_PLACE
+        ahead = self._tasks.count_documents(
+            {
+                "queue": receipt.queue,
+                "status": PENDING,
+                "created_at": {"$lt": receipt.created_at},
+            },
+            limit=POSITIONS_COUNTED,
+        )
+        ended = self._tasks.count_documents(
+            {"queue": receipt.queue, "ended_at": {"$gt": receipt.updated_at - RECENT}},
+            limit=POSITIONS_COUNTED,
+        )
+        position = ahead + 1
+        if ended == 0:
+            return Place(position, None)
+        per_minute = ended / (RECENT / timedelta(minutes=1))
+        return Place(position, round(position / per_minute, 2))
+
+    def _unpublished(self, queue: str) -> list[Receipt]:
+        return self._find(
+            {"published_at": None, "$expr": {"$lte": ["$not_before", NOW]}}, queue, SENT_PER_SWEEP
+        )
+
+    def _lost(self, queue: str, depth: int) -> list[Receipt]:
+        waiting = {"queue": queue, "status": PENDING, "published_at": {"$ne": None}}
+        missing = self._tasks.count_documents(waiting, limit=depth + SENT_PER_SWEEP) - depth
+        if missing <= 0:
+            return []
+        oldest: Document = {
+            "$expr": {
+                "$lt": [
+                    "$published_at",
+                    {"$subtract": [NOW, int(self._lost_after.total_seconds() * 1000)]},
+                ]
+            },
+            "published_at": {"$ne": None},
+        }
+        return self._find(oldest, queue, min(missing, SENT_PER_SWEEP))
+
+    def _find(self, query: Document, queue: str, limit: int) -> list[Receipt]:
+        cursor = self._tasks.find(
+            {"status": PENDING, "queue": queue, **query},
+            {"history": 0},
+            sort=[("published_at", 1)],
+            limit=limit,
+        )
+        return [Receipt.from_document(document) for document in cursor]
+
+    def _send(self, publisher: Publisher, receipts: Sequence[Receipt]) -> int:
+        """Marks first: a crash between the two makes a late message, never a flood."""
+        self._mark([receipt.task_id for receipt in receipts], published_at=NOW)
+        failed = [receipt.task_id for receipt in receipts if not publisher.publish(receipt)]
+        self.mark_unpublished(failed)
+        return len(receipts) - len(failed)
+
+    def _mark(self, task_ids: Sequence[str], *, published_at: str | None) -> None:
+        if task_ids:
+            self._tasks.update_many(
+                {"_id": {"$in": list(task_ids)}, "status": PENDING},
+                [{"$set": {"published_at": published_at}}],
+            )

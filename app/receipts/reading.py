@@ -1,0 +1,86 @@
+"""The read that every poller makes: the copy in Redis first, the truth in MongoDB after."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import structlog
+from redis import RedisError
+from redis.asyncio import Redis
+from starlette.concurrency import run_in_threadpool
+
+from app.errors import NotFoundError
+from app.receipts.cache import FIELDS, KEY_PREFIX, Copy, render
+from app.receipts.queue import QueueStore
+from app.receipts.store import ReceiptStore
+from app.settings import Settings, required
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One answer: the task's JSON (UTF-8 bytes) at `version`."""
+
+    body: bytes
+    version: int
+    terminal: bool
+
+
+class ReceiptReader:
+    """Reads receipts from an event loop. Redis may be away: then it reads MongoDB."""
+
+    def __init__(
+        self, redis: Redis, receipts: ReceiptStore, queue: QueueStore, *, ttl_s: int
+    ) -> None:
+        self._redis = redis
+        self._receipts = receipts
+        self._queue = queue
+        self._ttl_ms = ttl_s * 1000
+
+    @classmethod
+    def open(cls, settings: Settings, receipts: ReceiptStore, queue: QueueStore) -> Self:
+        """A reader with a connection pool of its own."""
+        redis: Redis = Redis.from_url(
+            required(settings.redis_url, "redis_url"),
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+        )
+        return cls(redis, receipts, queue, ttl_s=settings.receipt_cache_ttl_s)
+
+    async def read(self, task_id: str, *, namespace_id: str) -> Reading:
+        """The task, or `NotFoundError` for an id that is not in the namespace."""
+        copy = await self._copy(task_id)
+        if copy is None:
+            return await run_in_threadpool(self._truth, task_id, namespace_id)
+        if copy.namespace_id != namespace_id:
+            raise NotFoundError(f"There is no task '{task_id}'.")
+        return Reading(copy.body, copy.version, copy.terminal)
+
+    async def ping(self) -> None:
+        """Returns when Redis answers; raises redis-py's error when it does not."""
+        await self._redis.ping()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._redis.aclose()
+
+    async def _copy(self, task_id: str) -> Copy | None:
+        key = KEY_PREFIX + task_id
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.hmget(key, FIELDS)
+                pipeline.pttl(key)
+                fields, remaining_ms = await pipeline.execute()
+        except RedisError as exc:
+            log.warning("receipt.copy_unreadable", task_id=task_id, error=type(exc).__name__)
+            return None
+        return Copy.from_reply(fields, remaining_ms, self._ttl_ms)
+
+    def _truth(self, task_id: str, namespace_id: str) -> Reading:
+        receipt = self._receipts.get(task_id, namespace_id=namespace_id)
+        place = self._queue.place(receipt)
+        self._receipts.cache.put(receipt, place=place)
+        body = render(receipt, place=place, from_mongodb=True)
+        return Reading(body, receipt.version, receipt.is_terminal)

@@ -1,0 +1,331 @@
+"""The receipts in MongoDB, the truth: each transition is one guarded, atomic update.
+
+Losing a race is a return value (None); every write is acknowledged by the majority before it
+returns and may be repeated with the same token without harm.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import AutoReconnect
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from app.database import Document
+from app.errors import NotFoundError
+from app.identity import new_id
+from app.receipts.cache import ReceiptCache
+from app.receipts.progress import Progress
+from app.receipts.receipt import NewTask, Receipt
+from app.receipts.status import INITIAL, TERMINAL, TaskStatusEnum
+from app.receipts.transition import NOW, Move, later, literal, touch, transition
+
+log = structlog.get_logger(__name__)
+
+COLLECTION: Final = "tasks"
+WITHOUT_HISTORY: Final = {"history": 0}
+FINISHED_FIRST: Final = "the job ended before it could be canceled"
+TERMINAL_VALUES: Final = sorted(status.value for status in TERMINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who claims: `token` is unique to the attempt, `keeper` to the process that renews it.
+
+    `job_id` is Celery's id of the message that brought the task.
+    """
+
+    token: str
+    worker: str
+    keeper: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended: a terminal status, and what the receipt says of it."""
+
+    status: TaskStatusEnum
+    outputs: object = None
+    error_message: str | None = None
+    traceback: str | None = None
+    outcome: str | None = None
+
+
+class ReceiptStore:
+    """Creates, reads and moves receipts; each committed write refreshes the copy in Redis."""
+
+    def __init__(
+        self,
+        database: Database[Document],
+        cache: ReceiptCache,
+        *,
+        lease: timedelta,
+        retention: timedelta,
+        patience: timedelta = timedelta(0),
+    ) -> None:
+        """`patience` is how long an operation outlasts a MongoDB that is away, in workers."""
+        self.tasks = database[COLLECTION]
+        self.cache = cache
+        self._lease = lease
+        self._retention = retention
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(AutoReconnect),
+            stop=stop_after_delay(patience.total_seconds()),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        )
+
+    def ensure_indexes(self) -> None:
+        """Makes the indexes that reads, sweeps and retention run on; safe to repeat."""
+        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
+        by_namespace = [("namespace_id", ASCENDING), ("parent_task_id", ASCENDING)]
+        self.tasks.create_indexes(
+            [
+                IndexModel([*by_namespace, *newest_first]),
+                IndexModel([*by_namespace, ("status", ASCENDING), *newest_first]),
+                IndexModel([*by_namespace, ("task_type", ASCENDING), *newest_first]),
+                IndexModel([("status", ASCENDING), ("queue", ASCENDING), ("published_at", 1)]),
+                IndexModel(
+                    [("lease.expires_at", ASCENDING)],
+                    partialFilterExpression={"lease.expires_at": {"$exists": True}},
+                ),
+                IndexModel(
+                    [("parent_task_id", ASCENDING), ("ordinal", ASCENDING)],
+                    unique=True,
+                    partialFilterExpression={"ordinal": {"$exists": True}},
+                ),
+                IndexModel([("parent_task_id", ASCENDING), ("status", ASCENDING)]),
+                IndexModel([("queue", ASCENDING), ("ended_at", ASCENDING)]),
+                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
+            ]
+        )
+
+    def create(self, tasks: Sequence[NewTask]) -> list[Receipt]:
+        """Stores PENDING receipts, in order, all acknowledged by the majority or none returned."""
+        at = datetime.now(UTC)
+        documents = [new_document(new_id("tsk"), task, at=at) for task in tasks]
+        self.insert(documents)
+        return [self.committed(document) for document in documents]
+
+    def insert(
+        self, documents: Sequence[Document], *, session: ClientSession | None = None
+    ) -> None:
+        """Stores new receipts, in a transaction of the caller's where one is given.
+
+        Whoever gives a session calls `committed` for each document after the commit.
+        """
+        self.tasks.insert_many(documents, session=session)
+
+    def get(self, task_id: str, *, namespace_id: str | None = None) -> Receipt:
+        """The receipt in MongoDB, or `NotFoundError`; `namespace_id` None is for our own code."""
+        receipt = self.find(task_id, namespace_id=namespace_id)
+        if receipt is None:
+            raise NotFoundError(f"There is no task '{task_id}'.")
+        return receipt
+
+    def find(self, task_id: str, *, namespace_id: str | None = None) -> Receipt | None:
+        """The receipt in MongoDB, or None: it never was, or it is past its retention."""
+        scope = _scoped(task_id, namespace_id)
+        document = self._retrying(self.tasks.find_one, scope, WITHOUT_HISTORY)
+        return Receipt.from_document(document) if document else None
+
+    def find_many(self, task_ids: Sequence[str]) -> list[Receipt]:
+        """Those of the receipts that there are, in no order."""
+        found = self.tasks.find({"_id": {"$in": list(task_ids)}}, WITHOUT_HISTORY)
+        return [Receipt.from_document(document) for document in found]
+
+    def history(self, task_id: str, *, namespace_id: str) -> list[Document]:
+        """Every transition in order: seq, from, to, at, actor, attempt, worker, reason,
+        traceback."""
+        document = self.tasks.find_one(_scoped(task_id, namespace_id), {"history": 1})
+        if document is None:
+            raise NotFoundError(f"There is no task '{task_id}'.")
+        return list(document["history"])
+
+    def claim(self, task_id: str, holder: Holder) -> Receipt | None:
+        """Takes a PENDING task for a new attempt, or None: not waiting, canceled, or not yet due.
+
+        Repeating a claim whose answer was lost gives the same receipt again.
+        """
+        move = Move(
+            (TaskStatusEnum.PENDING,),
+            TaskStatusEnum.PROCESSING,
+            actor=f"worker:{holder.worker}",
+            worker=holder.worker,
+        )
+        next_attempt = {"$add": ["$attempt", 1]}
+        sets = {
+            "attempt": next_attempt,
+            "started_at": {"$ifNull": ["$started_at", NOW]},
+            **self.held_by(holder),
+        }
+        guard = {"cancellation": None, "$expr": {"$lte": ["$not_before", NOW]}}
+        return self.move(
+            task_id, move, sets=sets, guard=guard, attempt=next_attempt, token=holder.token
+        )
+
+    def held_by(self, holder: Holder) -> Document:
+        """The fields that give `holder` the lease from now on, as update expressions."""
+        return {
+            "lease": {
+                "token": literal(holder.token),
+                "worker": literal(holder.worker),
+                "keeper": literal(holder.keeper),
+                "expires_at": later(self._lease),
+            },
+            "last_token": literal(holder.token),
+            "job_id": literal(holder.job_id),
+        }
+
+    def report(
+        self, task_id: str, token: str, progress: Progress, *, checkpoint: object = None
+    ) -> Receipt | None:
+        """Stores progress (and a checkpoint that is not None), or None: the token is stale."""
+        sets: Document = {"progress": literal(asdict(progress))}
+        if checkpoint is not None:
+            sets["checkpoint"] = literal(checkpoint)
+        return self.change(task_id, sets, guard={"lease.token": token})
+
+    def finish(self, task_id: str, token: str, ending: Ending, *, worker: str) -> Receipt | None:
+        """Ends the attempt and the task with it, or None: the token is stale."""
+        move = Move(
+            (TaskStatusEnum.PROCESSING,),
+            ending.status,
+            actor=f"worker:{worker}",
+            worker=worker,
+            reason=ending.outcome or ending.error_message,
+            traceback=ending.traceback,
+        )
+        sets: Document = {
+            "outputs": literal(ending.outputs),
+            "error_message": literal(ending.error_message),
+        }
+        sets["cancellation"] = _outcome(ending.outcome or FINISHED_FIRST)
+        return self.move(task_id, move, sets=sets, guard={"lease.token": token}, token=token)
+
+    def requeue(
+        self,
+        task_id: str,
+        move: Move,
+        *,
+        guard: Mapping[str, object],
+        delay: timedelta = timedelta(0),
+    ) -> Receipt | None:
+        """Gives a PROCESSING task back, due after `delay`; the republisher sends its message."""
+        sets = {"lease": None, "published_at": None, "not_before": later(delay)}
+        return self.move(task_id, move, sets=sets, guard=guard)
+
+    def move(
+        self,
+        task_id: str,
+        move: Move,
+        *,
+        sets: Mapping[str, object],
+        guard: Mapping[str, object],
+        attempt: object = "$attempt",
+        token: str | None = None,
+    ) -> Receipt | None:
+        """One guarded transition; with `token`, a repeat finds the move that it made before."""
+        update = transition(move, sets, attempt=attempt, retention=self._retention)
+        document = self._update({"_id": task_id, **move.guard, **guard}, update)
+        if document is None:
+            if token is None:
+                return None
+            made = {"_id": task_id, "status": move.to.value, "last_token": token}
+            document = self._retrying(self.tasks.find_one, made, WITHOUT_HISTORY)
+            return Receipt.from_document(document) if document else None
+        return self.committed(document, move=move)
+
+    def change(
+        self, task_id: str, sets: Mapping[str, object], *, guard: Mapping[str, object]
+    ) -> Receipt | None:
+        """One guarded change that leaves the status as it is."""
+        document = self._update({"_id": task_id, **guard}, touch(sets))
+        return None if document is None else self.committed(document)
+
+    def committed(self, document: Document, *, move: Move | None = None) -> Receipt:
+        """What follows each write: the copy in Redis, and one line in the log for a transition."""
+        receipt = Receipt.from_document(document)
+        if move is not None or receipt.version == 1:
+            log.info(
+                "task.moved",
+                task_id=receipt.task_id,
+                task_type=receipt.task_type,
+                status=receipt.status.value,
+                attempt=receipt.attempt,
+                reason=move.reason if move else None,
+            )
+        self.cache.put(receipt)
+        return receipt
+
+    def _update(self, guard: Document, update: list[Document]) -> Document | None:
+        return self._retrying(
+            self.tasks.find_one_and_update,
+            guard,
+            update,
+            projection=WITHOUT_HISTORY,
+            return_document=ReturnDocument.AFTER,
+        )
+
+
+def _outcome(outcome: str) -> Document:
+    """The stored cancellation, if there is one, with how it came out."""
+    resolved = {"$mergeObjects": ["$cancellation", {"outcome": literal(outcome)}]}
+    return {"$cond": [{"$eq": ["$cancellation", None]}, None, resolved]}
+
+
+def _scoped(task_id: str, namespace_id: str | None) -> Document:
+    scope: Document = {"_id": task_id}
+    return scope if namespace_id is None else {**scope, "namespace_id": namespace_id}
+
+
+def new_document(task_id: str, task: NewTask, *, at: datetime) -> Document:
+    """A receipt as it is first stored; `published_at` is hoped for, and undone if it fails."""
+    status = TaskStatusEnum.PENDING
+    assert status in INITIAL
+    first = {
+        "seq": 1,
+        "from": None,
+        "to": status.value,
+        "at": at,
+        "actor": task.actor,
+        "attempt": 0,
+        "worker": None,
+        "reason": None,
+        "traceback": None,
+    }
+    return {
+        "_id": task_id,
+        "namespace_id": task.namespace_id,
+        "task_type": task.task_type,
+        "queue": task.queue,
+        "status": status.value,
+        "inputs": list(task.inputs),
+        "outputs": None,
+        "additional_data": dict(task.additional_data),
+        "error_message": None,
+        "created_at": at,
+        "updated_at": at,
+        "started_at": None,
+        "ended_at": None,
+        "attempt": 0,
+        "max_attempts": task.max_attempts,
+        "version": 1,
+        "progress": None,
+        "cancellation": None,
+        "checkpoint": None,
+        "parent_task_id": None,
+        "fan_out": None,
+        "lease": None,
+        "last_token": None,
+        "job_id": None,
+        "published_at": at,
+        "not_before": None,
+        "history": [first],
+    }

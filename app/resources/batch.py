@@ -1,0 +1,199 @@
+"""Batches: which objects to process, with which collections, and the task that does it.
+
+A submitted batch has no status of its own: its task's receipt has it. What the receipt said at
+the end is copied here by a sweep, for the time after the receipt's retention.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Self
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from app.database import Document
+from app.errors import BadRequestError, NotFoundError
+from app.identity import new_id
+from app.query.field import FieldSet
+from app.query.page import ListQuery, Page, list_page
+from app.receipts.receipt import NewTask, Receipt
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import ReceiptStore, new_document
+
+COLLECTION: Final = "batches"
+TASK_TYPE: Final = "api_buckets_batches_process"
+SETTLED_PER_SWEEP: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch; `collection_ids` None means every collection that reads the bucket."""
+
+    batch_id: str
+    namespace_id: str
+    bucket_id: str
+    batch_name: str | None
+    metadata: dict[str, object]
+    collection_ids: list[str] | None
+    object_count: int
+    status: TaskStatusEnum
+    task_id: str | None
+    earlier_task_ids: list[str]
+    outcome: dict[str, object] | None
+    created_at: datetime
+    updated_at: datetime
+    submitted_at: datetime | None
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """The stored document."""
+        fields = {key: value for key, value in document.items() if key != "_id"}
+        fields["status"] = TaskStatusEnum(fields["status"])
+        return cls(batch_id=document["_id"], **fields)
+
+
+class BatchStore:
+    """Batches; a submit stores batch and receipt in one transaction."""
+
+    def __init__(self, database: Database[Document], receipts: ReceiptStore) -> None:
+        self._database = database
+        self._batches = database[COLLECTION]
+        self._receipts = receipts
+
+    def ensure_indexes(self) -> None:
+        """Makes the indexes; safe to repeat."""
+        self._batches.create_indexes(
+            [
+                IndexModel(
+                    [
+                        ("namespace_id", ASCENDING),
+                        ("bucket_id", ASCENDING),
+                        ("created_at", DESCENDING),
+                        ("_id", DESCENDING),
+                    ]
+                ),
+                IndexModel([("outcome", ASCENDING), ("task_id", ASCENDING)]),
+            ]
+        )
+
+    def create(
+        self,
+        *,
+        namespace_id: str,
+        bucket_id: str,
+        batch_name: str | None,
+        metadata: Mapping[str, object],
+        collection_ids: Sequence[str] | None,
+    ) -> Batch:
+        """An empty DRAFT."""
+        at = datetime.now(UTC)
+        document: Document = {
+            "_id": new_id("btch"),
+            "namespace_id": namespace_id,
+            "bucket_id": bucket_id,
+            "batch_name": batch_name,
+            "metadata": dict(metadata),
+            "collection_ids": None if collection_ids is None else list(collection_ids),
+            "object_count": 0,
+            "status": TaskStatusEnum.DRAFT.value,
+            "task_id": None,
+            "earlier_task_ids": [],
+            "outcome": None,
+            "created_at": at,
+            "updated_at": at,
+            "submitted_at": None,
+        }
+        self._batches.insert_one(document)
+        return Batch.from_document(document)
+
+    def get(self, batch_id: str, *, namespace_id: str, bucket_id: str | None = None) -> Batch:
+        """The batch, or `NotFoundError`."""
+        scope = {"_id": batch_id, "namespace_id": namespace_id}
+        if bucket_id is not None:
+            scope["bucket_id"] = bucket_id
+        document = self._batches.find_one(scope)
+        if document is None:
+            raise NotFoundError(f"There is no batch '{batch_id}'.")
+        return Batch.from_document(document)
+
+    def set_object_count(self, batch_id: str, count: int) -> bool:
+        """Records how many objects a draft has; False where it is a draft no more."""
+        result = self._batches.update_one(
+            {"_id": batch_id, "status": TaskStatusEnum.DRAFT.value},
+            {"$set": {"object_count": count, "updated_at": datetime.now(UTC)}},
+        )
+        return bool(result.matched_count)
+
+    def submit(self, batch: Batch, task: NewTask) -> tuple[Receipt, bool]:
+        """The receipt of the batch's task, and whether this call made it.
+
+        Batch and receipt are stored in one transaction, so that a second submit, even at the
+        same moment, gets the same task. A batch whose task ended starts anew with a linked one:
+        `batch.task_id` names the task that `task` is to follow, None for the first.
+        """
+        at = datetime.now(UTC)
+        document = new_document(new_id("tsk"), task, at=at)
+        with self._database.client.start_session() as session:
+            is_ours = session.with_transaction(
+                lambda session: self._start(batch, document, at, session)
+            )
+        if is_ours:
+            return self._receipts.committed(document), True
+        current = self.get(batch.batch_id, namespace_id=batch.namespace_id)
+        if current.task_id is None:
+            raise BadRequestError(f"The batch '{batch.batch_id}' is {current.status}.")
+        return self._receipts.get(current.task_id), False
+
+    def _start(
+        self, batch: Batch, document: Document, at: datetime, session: ClientSession
+    ) -> bool:
+        started = self._batches.update_one(
+            {"_id": batch.batch_id, "status": batch.status.value, "task_id": batch.task_id},
+            {
+                "$set": {
+                    "status": TaskStatusEnum.PENDING.value,
+                    "task_id": document["_id"],
+                    "outcome": None,
+                    "submitted_at": at,
+                    "updated_at": at,
+                },
+                "$push": {"earlier_task_ids": {"$each": [batch.task_id] if batch.task_id else []}},
+            },
+            session=session,
+        )
+        if started.matched_count:
+            self._receipts.insert([document], session=session)
+        return bool(started.matched_count)
+
+    def list(
+        self, query: ListQuery, fields: FieldSet, *, namespace_id: str, bucket_id: str
+    ) -> Page[Batch]:
+        """A page of a bucket's batches."""
+        scope = {"namespace_id": namespace_id, "bucket_id": bucket_id}
+        return list_page(self._batches, scope, query, fields).map(Batch.from_document)
+
+    def settle(self) -> int:
+        """Copies the ends of tasks to their batches, and counts them; safe to repeat."""
+        query = {"outcome": None, "task_id": {"$ne": None}}
+        settled = 0
+        for row in self._batches.find(query, {"task_id": 1}, limit=SETTLED_PER_SWEEP):
+            receipt = self._receipts.find(row["task_id"])
+            if receipt is None or not receipt.is_terminal:
+                continue
+            guard = {"_id": row["_id"], "task_id": receipt.task_id}
+            settled += self._batches.update_one(guard, {"$set": _settled(receipt)}).matched_count
+        return settled
+
+
+def _settled(receipt: Receipt) -> Document:
+    return {
+        "status": receipt.status.value,
+        "outcome": {
+            "outputs": receipt.outputs,
+            "error_message": receipt.error_message,
+            "started_at": receipt.started_at,
+            "ended_at": receipt.ended_at,
+        },
+    }

@@ -1,0 +1,159 @@
+"""What a chunk of a batch reads and writes: objects in, documents and failures out.
+
+Both outputs are upserts under keys made of their inputs, so that a chunk which runs again,
+after a crash or on two workers at once, leaves the same rows, once each.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from bson.binary import Binary, BinaryVectorDtype
+from pymongo import ASCENDING, DeleteMany, IndexModel, UpdateOne
+from pymongo.database import Database
+
+from app.database import Document
+from app.identity import derived_id
+
+OBJECTS: Final = "objects"
+DOCUMENTS: Final = "documents"
+FAILURES: Final = "failed_documents"
+
+# A page of objects that the driver holds at once; images may be megabytes each.
+OBJECTS_PER_READ: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The attempt that writes, and the batch it works for."""
+
+    namespace_id: str
+    bucket_id: str
+    batch_id: str
+    task_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """One object as a collection sees it, with its float32 vector of shape (dimension,)."""
+
+    collection_id: str
+    object_id: str
+    feature: str
+    vector: npt.NDArray[np.float32]
+    fields: Mapping[str, object]
+    metadata: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDocument:
+    """Why an object is no document; `collection_id` None where no collection could take it."""
+
+    object_id: str
+    collection_id: str | None
+    error_type: str
+    reason: str
+
+
+class ExtractionStore:
+    """Objects, documents and failures, in the steps of one chunk."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._objects = database[OBJECTS]
+        self._documents = database[DOCUMENTS]
+        self._failures = database[FAILURES]
+
+    def ensure_indexes(self) -> None:
+        """Makes the index that a batch's failures are listed by; safe to repeat."""
+        self._failures.create_indexes(
+            [IndexModel([("batch_id", ASCENDING), ("object_id", ASCENDING)])]
+        )
+
+    def read(self, origin: Origin, object_ids: Sequence[str]) -> Iterator[Document]:
+        """The stored objects among the ids, in the order of ids, streamed."""
+        query = {
+            "_id": {"$in": list(object_ids)},
+            "namespace_id": origin.namespace_id,
+            "bucket_id": origin.bucket_id,
+        }
+        yield from self._objects.find(query, batch_size=OBJECTS_PER_READ).sort("_id", 1)
+
+    def write(
+        self,
+        origin: Origin,
+        object_ids: Sequence[str],
+        documents: Sequence[NewDocument],
+        failures: Sequence[FailedDocument],
+    ) -> None:
+        """Stores the outcome of these objects in place of an earlier one of the same batch."""
+        at = datetime.now(UTC)
+        if documents:
+            writes = [_upsert(origin, document, at) for document in documents]
+            self._documents.bulk_write(writes, ordered=False)
+        earlier = {"batch_id": origin.batch_id, "object_id": {"$in": list(object_ids)}}
+        kept = [_failure(origin, failure, at) for failure in failures]
+        if kept or self._failures.count_documents(earlier, limit=1):
+            self._failures.bulk_write(
+                [DeleteMany({**earlier, "_id": {"$nin": [row["_id"] for row in kept]}})]
+                + [UpdateOne({"_id": row["_id"]}, {"$set": row}, upsert=True) for row in kept]
+            )
+
+    def failures(
+        self, batch_id: str, *, limit: int, skip: int = 0, collection_id: str | None = None
+    ) -> list[Document]:
+        """A batch's failures by object, `limit` of them after `skip`."""
+        found = self._failures.find(_failures_of(batch_id, collection_id), limit=limit, skip=skip)
+        return list(found.sort([("object_id", ASCENDING), ("_id", ASCENDING)]))
+
+    def failure_count(self, batch_id: str, *, collection_id: str | None = None) -> int:
+        """How many failures a batch has: pairs of object and collection."""
+        return self._failures.count_documents(_failures_of(batch_id, collection_id))
+
+
+def _failures_of(batch_id: str, collection_id: str | None) -> Document:
+    query = {"batch_id": batch_id}
+    return query if collection_id is None else {**query, "collection_id": collection_id}
+
+
+def document_id(collection_id: str, object_id: str) -> str:
+    """The id of the one document that a collection has of an object."""
+    return derived_id("doc", like=object_id, key=f"{collection_id}:{object_id}")
+
+
+def _upsert(origin: Origin, document: NewDocument, at: datetime) -> UpdateOne:
+    vector = Binary.from_vector(document.vector, BinaryVectorDtype.FLOAT32)
+    stored = {
+        "namespace_id": origin.namespace_id,
+        "collection_id": document.collection_id,
+        "bucket_id": origin.bucket_id,
+        "object_id": document.object_id,
+        "batch_id": origin.batch_id,
+        "task_id": origin.task_id,
+        "attempt": origin.attempt,
+        "vectors": {document.feature: vector},
+        "fields": dict(document.fields),
+        "metadata": dict(document.metadata),
+        "updated_at": at,
+    }
+    key = {"_id": document_id(document.collection_id, document.object_id)}
+    return UpdateOne(key, {"$set": stored, "$setOnInsert": {"created_at": at}}, upsert=True)
+
+
+def _failure(origin: Origin, failure: FailedDocument, at: datetime) -> Document:
+    place = f"{origin.batch_id}:{failure.object_id}:{failure.collection_id}"
+    return {
+        "_id": derived_id("fail", like=failure.object_id, key=place),
+        "namespace_id": origin.namespace_id,
+        "batch_id": origin.batch_id,
+        "object_id": failure.object_id,
+        "collection_id": failure.collection_id,
+        "error_type": failure.error_type,
+        "reason": failure.reason,
+        "task_id": origin.task_id,
+        "attempt": origin.attempt,
+        "failed_at": at,
+    }

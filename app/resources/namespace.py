@@ -1,0 +1,145 @@
+"""Namespaces: the tenants. Everything else belongs to exactly one."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Self
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from app.database import Document
+from app.errors import AlreadyExistsError, NotFoundError
+from app.identity import new_id
+from app.query.field import Field, FieldSet, Kind
+from app.query.page import ListQuery, Page, list_page
+from app.receipts.receipt import JsonObject, rfc3339
+from app.receipts.status import TaskStatusEnum
+
+DEFAULT_NAME: Final = "default"
+
+FIELDS: Final = FieldSet(
+    {
+        "namespace_id": Field("_id"),
+        "namespace_name": Field("namespace_name", sortable=True, nullable=False),
+        "description": Field("description"),
+        "status": Field("status", choices=tuple(TaskStatusEnum)),
+        "created_at": Field("created_at", Kind.DATETIME, sortable=True, nullable=False),
+        "updated_at": Field("updated_at", Kind.DATETIME),
+    },
+    prefixes={"metadata": "metadata"},
+    searchable=("namespace_name", "description"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """One tenant."""
+
+    namespace_id: str
+    namespace_name: str
+    description: str | None
+    metadata: JsonObject
+    status: TaskStatusEnum
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """The stored document."""
+        fields = {key: value for key, value in document.items() if key != "_id"}
+        fields["status"] = TaskStatusEnum(fields["status"])
+        return cls(namespace_id=document["_id"], **fields)
+
+    def to_json(self) -> JsonObject:
+        return {
+            "namespace_id": self.namespace_id,
+            "namespace_name": self.namespace_name,
+            "description": self.description,
+            "metadata": self.metadata,
+            "status": self.status,
+            "namespace_ready": True,
+            "created_at": rfc3339(self.created_at),
+            "updated_at": rfc3339(self.updated_at),
+        }
+
+
+class NamespaceStore:
+    """The collection `namespaces`."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._database = database
+        self._namespaces = database["namespaces"]
+
+    def ensure_indexes(self) -> None:
+        """Makes names unique and lists fast; safe to repeat."""
+        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
+        self._namespaces.create_indexes(
+            [IndexModel([("namespace_name", ASCENDING)], unique=True), IndexModel(newest_first)]
+        )
+
+    def ensure_default(self) -> Namespace:
+        """The namespace of requests without `X-Namespace`; safe to repeat and to race."""
+        found = self.find(DEFAULT_NAME)
+        if found is None:
+            try:
+                return self.create(DEFAULT_NAME, None, {})
+            except AlreadyExistsError:
+                found = self.find(DEFAULT_NAME)
+        assert found is not None  # nobody deletes it
+        return found
+
+    def create(
+        self, name: str, description: str | None, metadata: Mapping[str, object]
+    ) -> Namespace:
+        """Stores a namespace; `AlreadyExistsError` when the name is taken."""
+        now = datetime.now(UTC)
+        stored: Document = {
+            "_id": new_id("ns"),
+            "namespace_name": name,
+            "description": description,
+            "metadata": dict(metadata),
+            "status": TaskStatusEnum.ACTIVE.value,
+            "created_at": now,
+            "updated_at": now,
+        }
+        try:
+            self._namespaces.insert_one(stored)
+        except DuplicateKeyError as exc:
+            raise AlreadyExistsError(f"There is already a namespace named '{name}'") from exc
+        return Namespace.from_document(stored)
+
+    def find(self, identifier: str) -> Namespace | None:
+        """The namespace with this id or name; an id goes before a name."""
+        stored = self._namespaces.find_one({"_id": identifier})
+        stored = stored or self._namespaces.find_one({"namespace_name": identifier})
+        return Namespace.from_document(stored) if stored else None
+
+    def list(self, scope: Collection[str] | None, query: ListQuery) -> Page[Namespace]:
+        """A page of the namespaces among these ids, or of all with None."""
+        within: Document = {} if scope is None else {"_id": {"$in": sorted(scope)}}
+        return list_page(self._namespaces, within, query, FIELDS).map(Namespace.from_document)
+
+    def change(self, namespace_id: str, changes: Mapping[str, object]) -> Namespace:
+        """Sets description or metadata; `NotFoundError` when it is gone."""
+        stored = self._namespaces.find_one_and_update(
+            {"_id": namespace_id},
+            {"$set": {**changes, "updated_at": datetime.now(UTC)}},
+            return_document=ReturnDocument.AFTER,
+        )
+        if stored is None:
+            raise NotFoundError(f"There is no namespace '{namespace_id}'")
+        return Namespace.from_document(stored)
+
+    def delete_empty(self, namespace: Namespace) -> None:
+        """Deletes it; `AlreadyExistsError` while it is the default or holds something."""
+        if namespace.namespace_name == DEFAULT_NAME:
+            raise AlreadyExistsError("The default namespace cannot be deleted")
+        for kind in ("buckets", "collections"):
+            if self._database[kind].find_one({"namespace_id": namespace.namespace_id}, {"_id": 1}):
+                raise AlreadyExistsError(
+                    f"The namespace '{namespace.namespace_name}' still holds {kind}: "
+                    "delete these first"
+                )
+        self._namespaces.delete_one({"_id": namespace.namespace_id})

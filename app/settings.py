@@ -1,0 +1,114 @@
+"""Every setting of the server: its type, unit and default, read from WAYBILL_… variables."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import SettingsError
+
+PREFIX = "WAYBILL_"
+
+
+class Settings(BaseSettings):
+    """Values of one process, fixed at its start. The README lists each with its meaning."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    mongo_url: str | None = Field(None, description="MongoDB, a replica set (URL)")
+    mongo_database: str = Field("waybill", min_length=1, description="database name")
+    redis_url: str | None = Field(None, description="Redis or Valkey: broker and copies (URL)")
+    postgres_url: str | None = Field(None, description="PostgreSQL (URL)")
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("waybill")),
+        description="data of the embedded servers, logs, keys (folder)",
+    )
+
+    api_host: str = Field("127.0.0.1", description="address the API listens on")
+    api_port: int = Field(0, ge=0, le=65535, description="port of the API; 0 takes a free one")
+    api_key: SecretStr | None = Field(
+        None, description="key accepted from the first start on (sk_…); `waybill up` makes one"
+    )
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="largest request (bytes)")
+    max_blob_bytes: int = Field(
+        8 * 1024 * 1024, ge=1, le=12 * 1024 * 1024, description="largest blob of an object (bytes)"
+    )
+    file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders that file:// may read (comma-separated)"
+    )
+
+    flower_port: int = Field(0, ge=0, le=65535, description="port of Flower; 0 takes a free one")
+    flower_user: str = Field("waybill", min_length=1, description="Flower's user name")
+    flower_password: SecretStr | None = Field(
+        None, description="Flower's password; `waybill up` makes one"
+    )
+
+    imports: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="modules with jobs of your own (comma-separated)"
+    )
+    lease_s: float = Field(15.0, ge=1, le=3600, description="a worker's hold on a task (seconds)")
+    heartbeat_s: float = Field(5.0, ge=0.1, le=600, description="between lease renewals (seconds)")
+    max_attempts: int = Field(3, ge=1, le=100, description="attempts of a task before it fails")
+    retry_backoff_s: float = Field(
+        2.0, ge=0, le=3600, description="first delay of a retry, doubled each time (seconds)"
+    )
+    republish_after_s: float = Field(
+        10.0, ge=1, le=3600, description="age at which a message may count as lost (seconds)"
+    )
+    chunk_objects: int = Field(500, ge=1, le=10_000, description="objects in one chunk of a batch")
+    max_image_pixels: int = Field(
+        50_000_000, ge=1, description="largest image that is decoded (pixels)"
+    )
+
+    receipt_cache_ttl_s: int = Field(
+        86_400, ge=1, description="life of a receipt's copy in Redis (seconds)"
+    )
+    receipt_retention_days: float = Field(
+        90.0, gt=0, description="life of a receipt after its end (days)"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least level that is logged"
+    )
+    log_format: Literal["json", "console"] = Field("json", description="how log lines look")
+
+    @field_validator("file_roots", "imports", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("file_roots", mode="after")
+    @classmethod
+    def _absolute(cls, roots: tuple[Path, ...]) -> tuple[Path, ...]:
+        for root in roots:
+            if not root.is_absolute():
+                raise ValueError(f"'{root}' is not an absolute path")
+        return roots
+
+
+def load_settings() -> Settings:
+    """Reads the environment once; a bad value raises `SettingsError` naming variable and value."""
+    try:
+        settings = Settings()
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(f"{name}={first['input']!r} is not valid: {first['msg']}") from exc
+    if settings.heartbeat_s * 2 > settings.lease_s:
+        raise SettingsError(
+            f"WAYBILL_HEARTBEAT_S={settings.heartbeat_s:g} is not valid: it must be at most half "
+            f"of WAYBILL_LEASE_S={settings.lease_s:g}, so that one lost renewal costs no lease"
+        )
+    return settings
+
+
+def required(value: str | None, name: str) -> str:
+    """The value, or `SettingsError` saying which variable to set."""
+    if not value:
+        raise SettingsError(
+            f"{PREFIX}{name.upper()} is not set: set it, or start everything with `waybill up`"
+        )
+    return value

@@ -1,0 +1,98 @@
+"""All stores of one process over one database."""
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from fastapi import Depends, Request
+from pymongo.database import Database
+
+from app.access.directory import Directory
+from app.access.idempotency import IdempotencyStore
+from app.access.key import KeyStore
+from app.database import Document
+from app.receipts.ledger import Ledger
+from app.receipts.reading import ReceiptReader
+from app.resources.batch import BatchStore
+from app.resources.batch_member import BatchMemberStore
+from app.resources.bucket import BucketStore
+from app.resources.collection import CollectionStore
+from app.resources.document import DocumentStore
+from app.resources.extraction import ExtractionStore
+from app.resources.namespace import NamespaceStore
+from app.resources.stored_object import ObjectStore
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the routes work on; the app keeps it as `app.state.stores`."""
+
+    settings: Settings
+    keys: KeyStore
+    namespaces: NamespaceStore
+    directory: Directory
+    idempotency: IdempotencyStore
+    buckets: BucketStore
+    objects: ObjectStore
+    collections: CollectionStore
+    documents: DocumentStore
+    batches: BatchStore
+    members: BatchMemberStore
+    extractions: ExtractionStore
+    ledger: Ledger
+    reader: ReceiptReader
+
+    @classmethod
+    def over(
+        cls,
+        database: Database[Document],
+        settings: Settings,
+        ledger: Ledger,
+        reader: ReceiptReader,
+    ) -> Self:
+        """The stores over this database; sends nothing yet."""
+        keys, namespaces = KeyStore(database), NamespaceStore(database)
+        batches = BatchStore(database, ledger.receipts)
+        return cls(
+            settings=settings,
+            keys=keys,
+            namespaces=namespaces,
+            directory=Directory(keys, namespaces),
+            idempotency=IdempotencyStore(database),
+            buckets=BucketStore(database),
+            objects=ObjectStore(database),
+            collections=CollectionStore(database),
+            documents=DocumentStore(database),
+            batches=batches,
+            members=BatchMemberStore(database, batches),
+            extractions=ExtractionStore(database),
+            ledger=ledger,
+            reader=reader,
+        )
+
+    def ensure_indexes(self) -> None:
+        """Makes every index; safe to repeat and to run from several processes at once."""
+        for store in (
+            self.keys,
+            self.namespaces,
+            self.idempotency,
+            self.buckets,
+            self.objects,
+            self.collections,
+            self.documents,
+            self.batches,
+            self.extractions,
+            self.ledger.receipts,
+            self.ledger.pulse,
+        ):
+            store.ensure_indexes()
+
+
+def stores_of(request: Request) -> Stores:
+    """The dependency that gives a route its stores."""
+    found = request.app.state.stores
+    assert isinstance(found, Stores)
+    return found
+
+
+Held = Annotated[Stores, Depends(stores_of)]

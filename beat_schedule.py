@@ -1,0 +1,21 @@
+"""What Celery Beat ticks: entry → task name, interval in seconds, options. Plain data.
+
+Each tick's work is a claim in MongoDB, so several Beats, or a tick that comes twice, are
+harmless; `expires` drops the ticks that piled up while no control worker ran.
+"""
+
+CONTROL_QUEUE = "waybill.control"
+
+
+def _tick(task: str, every_s: float) -> dict[str, object]:
+    options = {"queue": CONTROL_QUEUE, "expires": every_s, "ignore_result": True}
+    return {"task": task, "schedule": every_s, "options": options}
+
+
+BEAT_SCHEDULE = {
+    "heartbeat": _tick("waybill.heartbeat", 5.0),
+    "reap-leases": _tick("waybill.reap_leases", 2.0),
+    "republish": _tick("waybill.republish", 2.0),
+    "settle-batches": _tick("waybill.settle_batches", 10.0),
+    "conclude": _tick("waybill.conclude", 5.0),
+}

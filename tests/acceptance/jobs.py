@@ -1,0 +1,36 @@
+"""Jobs that the acceptance tests' workers serve besides ours."""
+
+import threading
+
+from app.errors import PermanentError
+from workers.attempt import Attempt
+from workers.celery_app import app
+from workers.job import Job
+
+TICK_S = 0.1
+
+
+@app.task(base=Job, bind=True, name="test_slow")
+def slow(self: Job, attempt: Attempt) -> dict[str, int]:
+    """Ticks as often as the input says, looking at its cancellation each time."""
+    ticks = int(str(attempt.inputs[0]))
+    pause = threading.Event()
+    for done in range(1, ticks + 1):
+        attempt.raise_if_aborted()
+        attempt.progress(done, ticks)
+        pause.wait(TICK_S)
+    return {"ticks": ticks}
+
+
+@app.task(base=Job, bind=True, name="test_flaky")
+def flaky(self: Job, attempt: Attempt) -> dict[str, int]:
+    """Loses its connection on every attempt but the third."""
+    if attempt.number < 3:
+        raise ConnectionError("the line went dead")
+    return {"attempt": attempt.number}
+
+
+@app.task(base=Job, bind=True, name="test_hopeless")
+def hopeless(self: Job, attempt: Attempt) -> None:
+    """Can never succeed."""
+    raise PermanentError("The moon is not made of cheese.")

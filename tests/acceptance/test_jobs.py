@@ -1,0 +1,126 @@
+"""Jobs of a team's own: the README's, retries, failures, and cancellation."""
+
+import pytest
+
+from tests.acceptance.conftest import readme_job
+from tests.polling import poll
+from waybill.client import ApiError, Client, JsonObject
+from waybill.polling import TERMINAL
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def submit(client: Client, task_type: str, *inputs: object) -> JsonObject:
+    body = {"tasks": [{"task_type": task_type, "inputs": list(inputs)}]}
+    answer = client.request("POST", "/v1/tasks/submit", body)
+    assert answer["failed"] == []
+    task: JsonObject = answer["succeeded"][0]
+    return task
+
+
+def ended(client: Client, task: JsonObject) -> JsonObject:
+    return poll(
+        lambda: (found := client.get_task(task["task_id"]))["status"] in TERMINAL and found,
+        description=f"task {task['task_id']} has ended",
+        within_s=60,
+    )
+
+
+def reached(client: Client, task: JsonObject, status: str) -> JsonObject:
+    return poll(
+        lambda: (found := client.get_task(task["task_id"]))["status"] == status and found,
+        description=f"task {task['task_id']} is {status}",
+        within_s=60,
+    )
+
+
+def history(client: Client, task: JsonObject) -> list[JsonObject]:
+    found: list[JsonObject] = client.request("GET", f"/v1/tasks/{task['task_id']}/history")[
+        "results"
+    ]
+    return found
+
+
+def test_the_readmes_job_runs_and_is_short(client: Client) -> None:
+    code = [line for line in readme_job().splitlines() if line and not line.startswith("#")]
+    assert len(code) < 15
+    receipt = ended(client, submit(client, "thumbnails_make", "a.png", "b.png"))
+    assert receipt["status"] == "COMPLETED"
+    assert receipt["outputs"] == [{"made": 2}]
+    assert receipt["progress"]["done"] == 2
+
+
+def test_a_transient_error_is_tried_again_and_each_attempt_is_in_the_history(
+    client: Client,
+) -> None:
+    task = submit(client, "test_flaky")
+    receipt = ended(client, task)
+    assert (receipt["status"], receipt["attempt"]) == ("COMPLETED", 3)
+    assert receipt["error_message"] is None
+    entries = history(client, task)
+    assert [(entry["to"], entry["attempt"]) for entry in entries] == [
+        ("PENDING", 0),
+        ("PROCESSING", 1),
+        ("PENDING", 1),
+        ("PROCESSING", 2),
+        ("PENDING", 2),
+        ("PROCESSING", 3),
+        ("COMPLETED", 3),
+    ]
+    assert entries[2]["reason"] == "ConnectionError: the line went dead"
+
+
+def test_a_permanent_error_fails_at_once_and_the_traceback_is_for_operators(
+    client: Client,
+) -> None:
+    task = submit(client, "test_hopeless")
+    receipt = ended(client, task)
+    assert (receipt["status"], receipt["attempt"]) == ("FAILED", 1)
+    assert receipt["error_message"] == "The moon is not made of cheese."
+    assert "Traceback" not in str(receipt)
+    assert "Traceback" in history(client, task)[-1]["traceback"]
+
+
+def test_an_unknown_type_is_refused_and_the_others_go_on(client: Client) -> None:
+    tasks = [{"task_type": "test_flaky"}, {"task_type": "no_such_type"}]
+    answer = client.request("POST", "/v1/tasks/submit", {"tasks": tasks})
+    assert (answer["succeeded_count"], answer["failed_count"]) == (1, 1)
+    [failed] = answer["failed"]
+    assert failed["index"] == 1
+    assert "thumbnails_make" in failed["error"]
+    ended(client, answer["succeeded"][0])
+
+
+def test_a_running_task_ends_at_its_next_look(client: Client) -> None:
+    task = submit(client, "test_slow", 600)
+    reached(client, task, "PROCESSING")
+    answer = client.request("POST", f"/v1/tasks/{task['task_id']}/kill", {"reason": "enough"})
+    assert answer["success"] is True
+    receipt = ended(client, task)
+    assert receipt["status"] == "CANCELED"
+    assert receipt["cancellation"]["actor"] == "key:admin"
+    assert receipt["cancellation"]["reason"] == "enough"
+    assert receipt["cancellation"]["outcome"] == "canceled while it ran, at its own checkpoint"
+    again = client.request("DELETE", f"/v1/tasks/{task['task_id']}")
+    assert "had ended before" in again["message"]
+    assert again["task"]["ended_at"] == receipt["ended_at"]
+
+
+def test_a_waiting_task_is_canceled_at_once(client: Client) -> None:
+    blockers = [submit(client, "test_slow", 600) for _ in range(2)]
+    for blocker in blockers:
+        reached(client, blocker, "PROCESSING")
+    waiting = submit(client, "test_slow", 1)
+    answer = client.request("POST", f"/v1/tasks/{waiting['task_id']}/kill")
+    assert answer["task"]["status"] == "CANCELED"
+    assert answer["task"]["cancellation"]["outcome"] == "canceled before it started"
+    for blocker in blockers:
+        client.request("POST", f"/v1/tasks/{blocker['task_id']}/kill")
+        assert ended(client, blocker)["status"] == "CANCELED"
+    assert client.get_task(waiting["task_id"])["attempt"] == 0
+
+
+def test_an_unknown_task_is_a_404(client: Client) -> None:
+    with pytest.raises(ApiError) as refused:
+        client.get_task("tsk_never_was")
+    assert (refused.value.status, refused.value.type) == (404, "NotFoundError")

@@ -1,0 +1,26 @@
+"""A batch of 100,000 objects: done, in bounded memory, with progress and estimates to rely on."""
+
+import pytest
+
+from bench.large_batch import run_batch
+from tests.acceptance.shop import Shop
+from tests.stack import Stack
+
+OBJECTS = 100_000
+MEMORY_BOUND_MIB = 500
+
+
+@pytest.mark.timeout(600)
+def test_a_hundred_thousand_texts(shop: Shop, stack: Stack) -> None:
+    run = run_batch(shop.client, shop.bucket_id, OBJECTS, stack.pids)
+    assert run.receipt["status"] == "COMPLETED"
+    assert run.receipt["outputs"][0]["succeeded"] == OBJECTS
+    count = shop.client.request("POST", f"/v1/collections/{shop.collection_id}/documents/count", {})
+    assert count["count"] == OBJECTS
+
+    done = [sample.done for sample in run.samples]
+    assert done == sorted(done)
+    assert len(set(done)) > 5
+    assert run.estimates_within(2) > 0.5
+    too_large = {role: mib for role, mib in run.peak_mib.items() if mib >= MEMORY_BOUND_MIB}
+    assert too_large == {}

@@ -1,0 +1,119 @@
+"""Servers that go away in the middle of a batch: nothing is lost and nothing is done twice."""
+
+import os
+import signal
+from collections import Counter
+
+import pytest
+import redis
+
+from tests.acceptance.shop import Shop, text_object
+from tests.polling import poll
+from tests.stack import Stack
+from waybill.client import ApiError, JsonObject
+from waybill.polling import TERMINAL
+
+pytestmark = pytest.mark.timeout(300)
+
+OBJECTS = 3_000
+LONG_TEXT = " ".join(f"word{n}" for n in range(2_000))
+
+
+def start_batch(shop: Shop) -> tuple[list[str], JsonObject]:
+    """A batch that takes a while, with some of it done."""
+    ids = shop.add(text_object(f"{n} {LONG_TEXT}") for n in range(OBJECTS))
+    task = shop.submit(shop.batch(ids))
+    poll(
+        lambda: done_of(shop, task) > 0,
+        description="some of the batch is done",
+        within_s=60,
+    )
+    assert shop.client.get_task(task["task_id"])["status"] == "PROCESSING"
+    return ids, task
+
+
+def done_of(shop: Shop, task: JsonObject) -> int:
+    progress = shop.client.get_task(task["task_id"])["progress"]
+    return 0 if progress is None else int(progress["done"])
+
+
+def assert_all_once(shop: Shop, ids: list[str]) -> None:
+    counted = Counter(document["object_id"] for document in shop.documents())
+    assert counted == Counter(ids)
+
+
+def test_flushall_in_the_middle_of_a_batch(shop: Shop, stack: Stack) -> None:
+    ids, task = start_batch(shop)
+    with redis.Redis.from_url(stack.redis_url) as broker:
+        broker.flushall()
+    receipt = shop.ended(task)
+    assert receipt["status"] == "COMPLETED"
+    assert receipt["outputs"][0]["succeeded"] == OBJECTS
+    assert_all_once(shop, ids)
+
+
+def test_mongodb_restarts_in_the_middle_of_a_batch(shop: Shop, stack: Stack) -> None:
+    ids, task = start_batch(shop)
+    stack.kill("mongo")
+    receipt = ended_despite_outage(shop, task)
+    assert receipt["status"] == "COMPLETED"
+    assert_all_once(shop, ids)
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_batch(shop: Shop, stack: Stack) -> None:
+    ids, task = start_batch(shop)
+    os.killpg(stack.pid("worker"), signal.SIGKILL)
+    receipt = shop.ended(task)
+    assert receipt["status"] == "COMPLETED"
+    assert_all_once(shop, ids)
+
+
+def test_a_submit_without_a_broker_is_answered_and_the_work_starts_later(
+    shop: Shop, stack: Stack
+) -> None:
+    batch = shop.batch(shop.add([text_object("one")]))
+    os.kill(stack.pid("redis"), signal.SIGSTOP)
+    task = shop.submit(batch)
+    assert task["status"] == "PENDING"
+    assert shop.client.get_task(task["task_id"])["additional_data"]["from_mongodb"] is True
+    stack.kill("redis")
+    assert shop.ended(task)["status"] == "COMPLETED"
+
+
+def test_a_batch_that_is_canceled_stops_and_keeps_what_was_written(shop: Shop) -> None:
+    ids, task = start_batch(shop)
+    batch_id = task["inputs"][0]
+    canceled = shop.client.request(
+        "POST", f"/v1/buckets/{shop.bucket_id}/batches/{batch_id}/cancel", {"reason": "wrong one"}
+    )
+    assert canceled["task_id"] == task["task_id"]
+    receipt = shop.ended(task)
+    assert receipt["status"] == "CANCELED"
+    batch = shop.client.request("GET", f"/v1/batches/{batch_id}")
+    assert batch["status"] == "CANCELED"
+    written = len(shop.documents())
+    assert 0 < written < OBJECTS
+    children = shop.client.request(
+        "POST", "/v1/tasks/list", {"parent_task_id": task["task_id"], "limit": 1000}
+    )["results"]
+    assert {child["status"] for child in children} <= TERMINAL
+    again = shop.client.request(
+        "POST", f"/v1/buckets/{shop.bucket_id}/batches/{batch_id}/retry", {}
+    )
+    assert shop.ended(again)["status"] == "COMPLETED"
+    assert_all_once(shop, ids)
+
+
+def ended_despite_outage(shop: Shop, task: JsonObject) -> JsonObject:
+    """The receipt at the end; reads may be refused with 503 while MongoDB is away."""
+
+    def look() -> JsonObject | None:
+        try:
+            found = shop.client.get_task(task["task_id"])
+        except ApiError as exc:
+            if exc.status != 503:
+                raise
+            return None
+        return found if found["status"] in TERMINAL else None
+
+    return poll(look, description="the task has ended", within_s=120)

@@ -1,0 +1,109 @@
+"""One effect and one answer for each Idempotency-Key."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from pymongo.database import Database
+
+from app.access.idempotency import Claimed, IdempotencyStore, Kept, Refused
+from app.access.permission import Permission
+from app.database import Document
+from tests.integration.resources import ClientMaker, error, made, make_bucket, thing
+
+BODY = {"bucket_name": "b", "bucket_schema": {"properties": {}}}
+
+
+def post(client: httpx.Client, key: str, body: Any = BODY, path: str = "/v1/buckets") -> Any:
+    return client.post(path, json=body, headers={"Idempotency-Key": key})
+
+
+def test_the_same_request_has_one_effect(client: httpx.Client) -> None:
+    first = post(client, "k")
+    again = post(client, "k", dict(reversed(BODY.items())))
+    assert made(first) == made(again)
+    assert first.status_code == again.status_code
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len(made(client.post("/v1/buckets/list"))["results"]) == 1
+
+
+def test_another_body_under_the_same_key_is_refused(client: httpx.Client) -> None:
+    assert post(client, "k").is_success
+    found = error(post(client, "k", {**BODY, "bucket_name": "c"}), 409, "AlreadyExistsError")
+    assert "another body" in found["message"]
+
+
+def test_keys_are_apart_by_caller_namespace_and_path(client_for: ClientMaker) -> None:
+    admin = client_for()
+    created = made(post(admin, "k", {"namespace_name": "other"}, "/v1/namespaces"))
+    mine = made(post(admin, "k"))
+    theirs = made(post(client_for(namespace=created["namespace_id"]), "k"))
+    assert mine["bucket_id"] != theirs["bucket_id"]
+    error(post(client_for(Permission.WRITE), "k"), 409, "AlreadyExistsError")  # the name is taken
+
+
+def test_a_failed_request_frees_its_key(client: httpx.Client) -> None:
+    error(post(client, "k", {"bucket_name": "b"}), 422, "ValidationError")
+    made(post(client, "k"))
+    error(post(client, "l"), 409, "AlreadyExistsError")
+    assert client.delete("/v1/buckets/b").is_success
+    made(post(client, "l"))
+
+
+def test_a_key_is_bounded(client: httpx.Client) -> None:
+    for key in ("", "a b", "x" * 256, "é"):
+        headers = {b"Idempotency-Key": key.encode()}
+        error(client.post("/v1/buckets", json=BODY, headers=headers), 422, "ValidationError")
+
+
+def test_a_key_does_not_replace_a_permission(client_for: ClientMaker) -> None:
+    error(post(client_for(Permission.READ), "k"), 403, "ForbiddenError")
+
+
+def test_of_many_at_once_one_runs(client: httpx.Client) -> None:
+    bucket = make_bucket(client)
+    path = f"/v1/buckets/{bucket['bucket_id']}/objects"
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(client, "k", thing(), path), range(16)))
+    succeeded = {made(answer)["object_id"] for answer in answers if answer.is_success}
+    assert len(succeeded) == 1
+    for answer in answers:
+        if not answer.is_success:
+            assert "in progress" in error(answer, 409, "AlreadyExistsError")["message"]
+    assert made(client.get(path, params={"include_total": True}))["pagination"]["total"] == 1
+
+
+def test_an_abandoned_claim_is_taken_over(database: Database[Document]) -> None:
+    store = IdempotencyStore(database)
+    lost = store.claim("e", "content")
+    assert isinstance(lost, Claimed)
+    assert store.claim("e", "content") is Refused.STILL_RUNNING
+    assert store.claim("e", "other") is Refused.OTHER_CONTENT
+    long_ago = datetime.now(UTC) - timedelta(seconds=61)
+    database["idempotency"].update_one({}, {"$set": {"claimed_at": long_ago}})
+    assert store.claim("e", "other") is Refused.OTHER_CONTENT
+    taken = store.claim("e", "content")
+    assert isinstance(taken, Claimed)
+    store.keep("e", lost.token, Kept(500, b"late"))
+    store.release("e", lost.token)
+    assert store.claim("e", "content") is Refused.STILL_RUNNING
+    store.keep("e", taken.token, Kept(200, b"answer"))
+    store.release("e", taken.token)
+    assert store.claim("e", "content") == Kept(200, b"answer")
+
+
+def test_an_answer_is_kept_for_a_day(database: Database[Document]) -> None:
+    store = IdempotencyStore(database)
+    store.ensure_indexes()
+    claimed = store.claim("e", "content")
+    assert isinstance(claimed, Claimed)
+    store.keep("e", claimed.token, Kept(200, b"answer"))
+    yesterday = datetime.now(UTC) - timedelta(hours=24, seconds=1)
+    database["idempotency"].update_one({}, {"$set": {"created_at": yesterday}})
+    assert isinstance(store.claim("e", "other"), Claimed)
+    (index,) = (
+        index for index in database["idempotency"].list_indexes() if "expireAfterSeconds" in index
+    )
+    assert index["expireAfterSeconds"] == 24 * 3600

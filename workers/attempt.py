@@ -1,0 +1,145 @@
+"""One attempt of one task, as a job sees it: inputs, progress, checkpoint, cancellation."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from app.errors import WaybillError
+from app.receipts.family import Children
+from app.receipts.ledger import Ledger
+from app.receipts.progress import Progress, advance, begin
+from app.receipts.receipt import Piece, Receipt
+from app.receipts.store import Ending, Holder
+from app.receipts.transition import Move
+
+# A report costs one acknowledged write; cancellation is noticed at most this much later.
+REPORT_INTERVAL_S: Final = 0.5
+
+
+class AbortedError(WaybillError):
+    """The task is to end: raised in a job to leave it, and recorded as CANCELED."""
+
+
+class SkippedError(WaybillError):
+    """There was nothing to do: recorded as SKIPPED, with the message as the reason."""
+
+
+class LeaseLostError(WaybillError):
+    """Another attempt may have this task by now: nothing that this one writes counts any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """A job's answer in place of outputs: these pieces, each a child task of type `task_type`."""
+
+    task_type: str
+    pieces: Iterable[Piece]
+
+
+class Attempt:
+    """The running attempt, used from the job's own thread."""
+
+    def __init__(self, receipt: Receipt, holder: Holder, ledger: Ledger) -> None:
+        self.receipt = receipt
+        self.task_id = receipt.task_id
+        self.namespace_id = receipt.namespace_id
+        self.inputs = receipt.inputs
+        self.additional_data = receipt.additional_data
+        self.number = receipt.attempt
+        self.checkpoint = receipt.checkpoint
+        self.worker = holder.worker
+        self._token = holder.token
+        self._ledger = ledger
+        self._heard_at_s = time.monotonic()
+        self._progress = _resume(receipt.progress, at=datetime.now(UTC))
+
+    @property
+    def has_another(self) -> bool:
+        """Whether a transient failure of this attempt leaves one more to make."""
+        made = self.receipt.conclusions if self.receipt.fanned_out else self.number
+        return made < self.receipt.max_attempts
+
+    def progress(
+        self, done: int, total: int | None = None, *, errors: int = 0, checkpoint: object = None
+    ) -> None:
+        """Reports `done` of `total` units; `checkpoint` is what the next attempt would start from.
+
+        Cheap to call often: reports less than half a second apart are left out, unless one
+        carries a checkpoint or is the last. Raises `LeaseLostError` when the lease is gone.
+        """
+        if not self._is_due() and checkpoint is None and done != total:
+            return
+        self._progress = advance(
+            self._progress, done=done, total=total, errors=errors, at=datetime.now(UTC)
+        )
+        self._take(
+            self._ledger.receipts.report(
+                self.task_id, self._token, self._progress, checkpoint=checkpoint
+            )
+        )
+        if self.receipt.parent_task_id is not None:
+            self._ledger.families.roll_up(self.receipt.parent_task_id)
+
+    def is_aborted(self) -> bool:
+        """Whether the task is to end; asks MongoDB at most twice a second."""
+        if self.receipt.cancellation is None and self._is_due():
+            receipt = self._ledger.receipts.get(self.task_id)
+            self._take(receipt if receipt.lease_token == self._token else None)
+        return self.receipt.cancellation is not None
+
+    def raise_if_aborted(self) -> None:
+        """Leaves the job with `AbortedError` when the task is to end."""
+        if self.is_aborted():
+            raise AbortedError("The task was canceled.")
+
+    def children(self) -> Children:
+        """How the children of a task that has fanned out ended; brings its progress up to date."""
+        self._ledger.families.roll_up(self.task_id, interval=timedelta(0))
+        return self._ledger.families.children(self.task_id)
+
+    def fan_out(self, plan: FanOut) -> None:
+        """Stores the children, gives the lease up to them, and sends their messages."""
+        at = datetime.now(UTC)
+        families, submission = self._ledger.families, self._ledger.submission
+        units = families.create_children(self.receipt, plan.task_type, plan.pieces, at=at)
+        parent = families.fan_out(self.receipt, self._token, units=units, at=at)
+        self._take(parent)
+        self._ledger.cancellations.apply(self.task_id)
+        submission.send(families.waiting(self.task_id))
+        self._conclude(self.receipt)
+
+    def end(self, ending: Ending) -> Receipt | None:
+        """Ends the task, or None: the lease is gone. The last child calls its parent."""
+        ended = self._ledger.receipts.finish(self.task_id, self._token, ending, worker=self.worker)
+        if ended is not None and ended.parent_task_id is not None:
+            self._conclude(self._ledger.receipts.get(ended.parent_task_id))
+        return ended
+
+    def give_back(self, move: Move, *, delay: timedelta) -> Receipt | None:
+        """Returns the task for another attempt after `delay`, or None: the lease is gone."""
+        if self.receipt.fanned_out:
+            return self._ledger.families.release(self.task_id, self._token)
+        guard = {"lease.token": self._token}
+        return self._ledger.receipts.requeue(self.task_id, move, guard=guard, delay=delay)
+
+    def _conclude(self, parent: Receipt) -> None:
+        if parent.fanned_out and self._ledger.families.is_complete(parent.task_id):
+            self._ledger.publisher.call(parent)
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._heard_at_s >= REPORT_INTERVAL_S
+
+    def _take(self, receipt: Receipt | None) -> None:
+        if receipt is None:
+            raise LeaseLostError(f"The lease on task '{self.task_id}' was lost.")
+        self._heard_at_s = time.monotonic()
+        self.receipt = receipt
+
+
+def _resume(stored: Progress | None, *, at: datetime) -> Progress:
+    """Where an attempt begins: the rate of an earlier one, on another day, says nothing."""
+    if stored is None:
+        return begin(None, at)
+    return replace(stored, rate=None, at=at, since=at)

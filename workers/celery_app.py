@@ -1,0 +1,36 @@
+"""The one Celery object of the workers, Beat and Flower.
+
+Importing it opens no connection and reads no environment: Celery asks for the configuration
+when it first needs it.
+"""
+
+from typing import Any
+
+from celery import Celery, signals
+
+from app.broker import celery_configuration
+from app.log import configure_logging
+from app.settings import load_settings
+from beat_schedule import BEAT_SCHEDULE
+from workers.lease_keeper import LeaseKeeper
+
+JOB_MODULES = ("workers.jobs.batch", "workers.control", "workers.maintenance")
+
+
+def _configuration() -> dict[str, Any]:
+    settings = load_settings()
+    return {
+        **celery_configuration(settings),
+        "beat_schedule": BEAT_SCHEDULE,
+        "imports": (*JOB_MODULES, *settings.imports),
+    }
+
+
+app = Celery("waybill")
+app.add_defaults(_configuration)
+app.steps["worker"].add(LeaseKeeper)
+
+
+@signals.setup_logging.connect
+def _configure_logging(**_: object) -> None:
+    configure_logging(load_settings())

@@ -1,0 +1,144 @@
+"""The base of every job: claim, run, finish, around an AbortableTask of Celery.
+
+    @app.task(base=Job, bind=True, name="thumbnails_make")
+    def make_thumbnails(self, attempt): ...
+
+The message brings a task id. What runs, and whether, is decided by the claim on its receipt.
+"""
+
+import random
+import uuid
+from datetime import timedelta
+from typing import Any, ClassVar, NoReturn
+
+import structlog
+from celery.contrib.abortable import AbortableTask
+from celery.exceptions import Ignore, Retry
+
+from app.receipts.cancellation import WHILE_RUNNING
+from app.receipts.family import Children
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import Ending, Holder
+from app.receipts.transition import Move
+from workers import process
+from workers.attempt import AbortedError, Attempt, FanOut, LeaseLostError, SkippedError
+from workers.failure import Failure, backoff, describe
+
+log = structlog.get_logger(__name__)
+
+
+class Job(AbortableTask):
+    """A Celery task that runs one attempt of the receipt whose id it gets.
+
+    The decorated function takes the `Attempt` and returns the receipt's outputs (what BSON
+    can hold), or a `FanOut`. An exception of `transient_errors`, or of a server that is away,
+    is tried again with backoff up to `max_attempts` (the setting's value where it is None); any
+    other fails the task at once. A job that fans out defines `conclude(attempt, children)`.
+    """
+
+    abstract = True
+    max_attempts: ClassVar[int | None] = None
+    submittable: ClassVar[bool] = True
+    transient_errors: ClassVar[tuple[type[Exception], ...]] = ()
+
+    def __call__(self, task_id: str) -> None:
+        """Runs one attempt, or nothing where the claim is refused."""
+        ledger = process.current(self.app).ledger
+        holder = Holder(
+            token=uuid.uuid4().hex,
+            worker=str(self.request.hostname),
+            keeper=process.KEEPER_ID,
+            job_id=str(self.request.id),
+        )
+        receipt = ledger.receipts.claim(task_id, holder)
+        if receipt is None and ledger.families.is_complete(task_id):
+            receipt = ledger.families.claim_conclusion(task_id, holder)
+        if receipt is None:
+            log.info("task.claim_refused", task_id=task_id)
+        else:
+            self._carry_out(Attempt(receipt, holder, ledger))
+
+    def is_aborted(self, **kwargs: Any) -> bool:
+        """Whether the receipt asks this job to end; Celery's own flag can be overwritten."""
+        attempt = getattr(self.request, "attempt", None)
+        return isinstance(attempt, Attempt) and attempt.is_aborted()
+
+    def conclude(self, attempt: Attempt, children: Children) -> object:
+        """The outputs of a task whose children have all ended."""
+        raise TypeError(f"The job '{self.name}' fans out, but it defines no 'conclude'")
+
+    def _carry_out(self, attempt: Attempt) -> None:
+        self.request.update(attempt=attempt)
+        try:
+            attempt.raise_if_aborted()
+            result = self._work(attempt)
+        except AbortedError:
+            self._end(attempt, Ending(TaskStatusEnum.CANCELED, outcome=WHILE_RUNNING))
+            # The job's row in Flower would stay STARTED without an event of its own.
+            self.send_event("task-revoked", terminated=True, signum=None, expired=False)
+            raise Ignore from None
+        except SkippedError as exc:
+            self._end(attempt, Ending(TaskStatusEnum.SKIPPED, outputs=[{"reason": str(exc)}]))
+            return
+        except LeaseLostError as exc:
+            self._leave(exc)
+        except Exception as exc:
+            self._fail(attempt, exc)
+            raise
+        if isinstance(result, FanOut):
+            attempt.fan_out(result)
+        else:
+            self._end(attempt, Ending(TaskStatusEnum.COMPLETED, outputs=_listed(result)))
+
+    def _work(self, attempt: Attempt) -> object:
+        if attempt.receipt.fanned_out:
+            return self.conclude(attempt, attempt.children())
+        return self.run(attempt)
+
+    def _end(self, attempt: Attempt, ending: Ending) -> None:
+        if attempt.end(ending) is None:
+            self._leave(LeaseLostError(f"The lease on task '{attempt.task_id}' was lost."))
+
+    def _leave(self, exc: LeaseLostError) -> NoReturn:
+        log.warning("task.lease_lost", error=str(exc))
+        raise Ignore from exc
+
+    def _fail(self, attempt: Attempt, exc: Exception) -> None:
+        """Records the failure; a transient one raises Celery's Retry, for Flower to show."""
+        failure = describe(exc, transient_errors=self.transient_errors)
+        if failure.transient and attempt.has_another:
+            self._give_back(attempt, failure)
+            raise Retry(failure.message, exc) from exc
+        self._end(
+            attempt,
+            Ending(
+                TaskStatusEnum.FAILED,
+                error_message=failure.message,
+                traceback=failure.traceback,
+            ),
+        )
+
+    def _give_back(self, attempt: Attempt, failure: Failure) -> None:
+        settings = process.current(self.app).settings
+        delay = backoff(
+            attempt.number,
+            first=timedelta(seconds=settings.retry_backoff_s),
+            rng=random.Random(),
+        )
+        move = Move(
+            (TaskStatusEnum.PROCESSING,),
+            TaskStatusEnum.PENDING,
+            actor=f"worker:{attempt.worker}",
+            reason=failure.message,
+            worker=attempt.worker,
+            traceback=failure.traceback,
+        )
+        if attempt.give_back(move, delay=delay) is None:
+            self._leave(LeaseLostError(f"The lease on task '{attempt.task_id}' was lost."))
+
+
+def _listed(outputs: object) -> list[object] | None:
+    """Outputs as the receipt has them, a list; a job may return a single one, or none."""
+    if outputs is None or isinstance(outputs, list):
+        return outputs
+    return [outputs]

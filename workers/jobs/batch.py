@@ -1,0 +1,129 @@
+"""Batch processing: a bucket's objects become documents of its collections.
+
+The batch's task cuts its objects into chunks, which are child tasks that run on every worker;
+the one that ends last has the batch concluded.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from app.errors import PermanentError
+from app.receipts.family import Children
+from app.resources.batch import TASK_TYPE, Batch, BatchStore
+from app.resources.batch_member import BatchMemberStore
+from app.resources.bucket import BucketStore
+from app.resources.collection import CollectionStore
+from app.resources.content import ContentReader
+from app.resources.extraction import ExtractionStore, FailedDocument, Origin
+from app.resources.extractor import EXTRACTORS, Limits, input_sources
+from workers import process
+from workers.attempt import Attempt, FanOut
+from workers.celery_app import app
+from workers.job import Job
+from workers.jobs.pipeline import LoadedObject, Outcome, Pipeline, Stage
+
+CHUNK_TASK_TYPE: Final = f"{TASK_TYPE}.chunk"
+
+# What one worker process holds of a batch at once, whichever bound comes first.
+SLICE_OBJECTS: Final = 64
+SLICE_BYTES: Final = 16 * 1024 * 1024
+
+DELETED: Final = "deleted"
+
+
+@app.task(base=Job, bind=True, name=CHUNK_TASK_TYPE, submittable=False)
+def process_chunk(self: Job, attempt: Attempt) -> dict[str, int]:
+    """Turns the objects from `first` to `last` of a batch into documents, slice by slice."""
+    batch_id, first, last = (str(value) for value in attempt.inputs)
+    worker = process.current(self.app)
+    batches = BatchStore(worker.database, worker.ledger.receipts)
+    batch = batches.get(batch_id, namespace_id=attempt.namespace_id)
+    object_ids = list(BatchMemberStore(worker.database, batches).ids(batch_id, first, last))
+    store = ExtractionStore(worker.database)
+    origin = Origin(batch.namespace_id, batch.bucket_id, batch_id, attempt.task_id, attempt.number)
+    totals = {"objects": 0, "succeeded": 0, "failed": 0, "documents": 0}
+    for outcome in _outcomes(_pipeline(worker, batch), store, origin, object_ids):
+        attempt.raise_if_aborted()
+        store.write(origin, outcome.object_ids, outcome.documents, outcome.failures)
+        totals["objects"] += len(outcome.object_ids)
+        totals["failed"] += outcome.failed_objects
+        totals["succeeded"] += len(outcome.object_ids) - outcome.failed_objects
+        totals["documents"] += len(outcome.documents)
+        attempt.progress(totals["objects"], len(object_ids), errors=totals["failed"])
+    return totals
+
+
+def conclude_batch(self: Job, attempt: Attempt, children: Children) -> dict[str, int]:
+    """The batch's counts, or its failure: a chunk was lost for good, or nothing succeeded."""
+    if children.failed:
+        raise PermanentError(
+            f"{children.failed} of the {children.total} chunks failed, the first with: "
+            f"{children.first_error}"
+        )
+    if not children.sums.get("succeeded"):
+        batch_id = str(attempt.inputs[0])
+        first = ExtractionStore(process.current(self.app).database).failures(batch_id, limit=1)
+        reason = f", the first because of: {first[0]['reason']}" if first else ""
+        raise PermanentError(
+            f"None of the {children.sums.get('objects', 0)} objects became a document{reason}"
+        )
+    return {"chunks": children.total, **children.sums}
+
+
+@app.task(base=Job, bind=True, name=TASK_TYPE, submittable=False, conclude=conclude_batch)
+def process_batch(self: Job, attempt: Attempt) -> FanOut:
+    """Plans the chunks of the batch named by the one input."""
+    worker = process.current(self.app)
+    batches = BatchStore(worker.database, worker.ledger.receipts)
+    members = BatchMemberStore(worker.database, batches)
+    size = worker.settings.chunk_objects
+    return FanOut(CHUNK_TASK_TYPE, members.pieces(str(attempt.inputs[0]), size=size))
+
+
+def _outcomes(
+    pipeline: Pipeline, store: ExtractionStore, origin: Origin, object_ids: list[str]
+) -> Iterator[Outcome]:
+    """What became of the objects, in slices that bound what is in memory at once."""
+    seen: set[str] = set()
+    loaded: list[LoadedObject] = []
+    refused: list[FailedDocument] = []
+    for stored in store.read(origin, object_ids):
+        one = pipeline.load(stored)
+        if isinstance(one, FailedDocument):
+            refused.append(one)
+        else:
+            loaded.append(one)
+        seen.add(one.object_id)
+        is_full = len(loaded) + len(refused) >= SLICE_OBJECTS
+        if is_full or sum(each.size_bytes for each in loaded) >= SLICE_BYTES:
+            yield _outcome(pipeline, loaded, refused)
+            loaded, refused = [], []
+    gone = "the object was deleted after it was added to the batch"
+    refused += [FailedDocument(one, None, DELETED, gone) for one in object_ids if one not in seen]
+    yield _outcome(pipeline, loaded, refused)
+
+
+def _outcome(
+    pipeline: Pipeline, loaded: list[LoadedObject], refused: list[FailedDocument]
+) -> Outcome:
+    outcome = pipeline.run(loaded)
+    outcome.object_ids += [failure.object_id for failure in refused]
+    outcome.failures += refused
+    return outcome
+
+
+def _pipeline(worker: process.WorkerProcess, batch: Batch) -> Pipeline:
+    settings = worker.settings
+    limits = Limits(max_image_pixels=settings.max_image_pixels, file_roots=settings.file_roots)
+    collections = CollectionStore(worker.database).reading(
+        batch.bucket_id, namespace_id=batch.namespace_id, collection_ids=batch.collection_ids
+    )
+    stages = []
+    for collection in collections:
+        spec = collection.feature_extractor
+        extractor = EXTRACTORS.build(spec.name, spec.parameters, limits)
+        sources = input_sources(extractor.inputs, spec.input_mappings)
+        stages.append(Stage(collection.collection_id, extractor, sources))
+    bucket = BucketStore(worker.database).get(batch.bucket_id, namespace_id=batch.namespace_id)
+    reader = ContentReader(settings.file_roots, settings.max_blob_bytes)
+    return Pipeline(bucket.schema, stages, reader)

@@ -1,0 +1,85 @@
+"""Renews the leases of all tasks that this worker's children run, from the worker's parent.
+
+It is a thread of the parent process, outside every job: a job that holds the GIL keeps its
+lease, and a worker that is dead or frozen loses it.
+"""
+
+import threading
+from typing import Any, Final
+
+import structlog
+from celery import bootsteps
+from celery.worker import state
+from pymongo.errors import PyMongoError
+
+from app.receipts.job_type import JobType
+from workers import process
+from workers.job import Job
+
+log = structlog.get_logger(__name__)
+
+STALL_S: Final = 1.0
+
+
+class LeaseKeeper(bootsteps.StartStopStep):
+    """A step of the worker: registers what it serves, then renews leases until the process ends."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._thread: threading.Thread | None = None
+
+    def start(self, parent: Any) -> None:
+        """Starts the thread. Nothing stops it: a worker that drains still holds its leases."""
+        self._thread = threading.Thread(
+            target=_keep, args=(parent.app, parent.hostname), name="lease-keeper", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, parent: Any) -> None:
+        """Leaves the thread running, since children may still be at work."""
+
+
+def _keep(celery: Any, hostname: str) -> None:
+    worker = process.current(celery)
+    queues = list(celery.amqp.queues.consume_from)
+    registered = False
+    pause = threading.Event()
+    while True:
+        try:
+            if not registered:
+                worker.ledger.job_types.register(_job_types(celery))
+                registered = True
+            worker.ledger.pulse.beat(hostname, queues=queues)
+            running = _running_task_ids()
+            if running:
+                worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
+        except PyMongoError as exc:
+            log.warning("lease.renewal_failed", error=type(exc).__name__)
+            pause.wait(STALL_S)
+        else:
+            pause.wait(worker.settings.heartbeat_s)
+
+
+def _running_task_ids() -> list[str]:
+    """The receipts of all requests that this worker has taken; only held leases are renewed."""
+    return [
+        str(request.args[0])
+        for request in list(state.requests.values())
+        if isinstance(request.task, Job) and request.args
+    ]
+
+
+def _job_types(celery: Any) -> list[JobType]:
+    default_attempts = process.current(celery).settings.max_attempts
+    return [
+        JobType(
+            name=task.name,
+            queue=celery.conf.task_default_queue,
+            max_attempts=task.max_attempts or default_attempts,
+            submittable=task.submittable,
+        )
+        for task in celery.tasks.values()
+        if isinstance(task, Job)
+    ]
