@@ -3,7 +3,7 @@
 import threading
 
 from app.errors import PermanentError
-from workers.attempt import Attempt
+from workers.attempt import Attempt, SkippedError
 from workers.celery_app import app
 from workers.job import Job
 
@@ -34,3 +34,17 @@ def flaky(self: Job, attempt: Attempt) -> dict[str, int]:
 def hopeless(self: Job, attempt: Attempt) -> None:
     """Can never succeed."""
     raise PermanentError("The moon is not made of cheese.")
+
+
+@app.task(base=Job, bind=True, name="test_deaf")
+def deaf(self: Job, attempt: Attempt) -> None:
+    """Ticks as often as the input says and never looks at anything."""
+    pause = threading.Event()
+    for _ in range(int(str(attempt.inputs[0]))):
+        pause.wait(TICK_S)
+
+
+@app.task(base=Job, bind=True, name="test_idle")
+def idle(self: Job, attempt: Attempt) -> None:
+    """Finds nothing to do."""
+    raise SkippedError("There was nothing to do.")

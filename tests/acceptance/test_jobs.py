@@ -1,9 +1,12 @@
 """Jobs of a team's own: the README's, retries, failures, and cancellation."""
 
 import pytest
+from celery import Celery
+from celery.contrib.abortable import AbortableAsyncResult
 
 from tests.acceptance.conftest import readme_job
 from tests.polling import poll
+from tests.stack import Stack
 from waybill.client import ApiError, Client, JsonObject
 from waybill.polling import TERMINAL
 
@@ -118,6 +121,26 @@ def test_a_waiting_task_is_canceled_at_once(client: Client) -> None:
         client.request("POST", f"/v1/tasks/{blocker['task_id']}/kill")
         assert ended(client, blocker)["status"] == "CANCELED"
     assert client.get_task(waiting["task_id"])["attempt"] == 0
+
+
+def test_kill_sets_celerys_own_abort_flag_as_well(client: Client, stack: Stack) -> None:
+    task = submit(client, "test_deaf", 50)
+    running = reached(client, task, "PROCESSING")
+    client.request("POST", f"/v1/tasks/{task['task_id']}/kill")
+    celery = Celery(backend=stack.redis_url, set_as_current=False)
+    asked: AbortableAsyncResult = AbortableAsyncResult(
+        running["additional_data"]["job_id"], app=celery
+    )
+    poll(asked.is_aborted, description="Celery's flag is set", within_s=20)
+    receipt = ended(client, task)
+    assert receipt["status"] == "COMPLETED"
+    assert receipt["cancellation"]["outcome"] == "the job ended before it could be canceled"
+
+
+def test_a_job_with_nothing_to_do_is_skipped(client: Client) -> None:
+    receipt = ended(client, submit(client, "test_idle"))
+    assert receipt["status"] == "SKIPPED"
+    assert receipt["outputs"] == [{"reason": "There was nothing to do."}]
 
 
 def test_an_unknown_task_is_a_404(client: Client) -> None:

@@ -1,0 +1,49 @@
+"""The README's own lines, run as they stand."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.stack import Stack, clean_environment
+
+README = Path(__file__).parents[2] / "README.md"
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def block(language: str) -> str:
+    """The block of the section "Use it" in that language."""
+    text = README.read_text()
+    text = text[text.index("<!-- readme-use") : text.index("<!-- /readme-use -->")]
+    found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    assert found is not None, language
+    return found.group(1)
+
+
+def run(command: list[str], env: dict[str, str]) -> str:
+    done = subprocess.run(
+        command, env=clean_environment(env), capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_lines_of_use_it(stack: Stack) -> None:
+    env = {"API": stack.api_url, "KEY": stack.api_key}
+    task_id, status, _ = run([sys.executable, "-c", block("python")], env).split(maxsplit=2)
+    assert status == "COMPLETED"
+
+    env["TASK"] = task_id
+    # Each call's answer is one line of JSON; curl ends none of them with a line break.
+    script = re.sub(r"^curl ", "echo; curl ", block("sh"), flags=re.MULTILINE)
+    answers = [json.loads(line) for line in run(["bash", "-ec", script], env).splitlines() if line]
+    receipt, history, killed, submitted, health = answers
+    assert receipt["task_id"] == task_id
+    assert history["results"][-1]["to"] == "COMPLETED"
+    assert "had ended before" in killed["message"]
+    assert submitted["succeeded_count"] == 1
+    assert health["status"] == "OK"
