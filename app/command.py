@@ -3,13 +3,13 @@
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from threading import Event
 from typing import Annotated
 
 import typer
 
-from app.demo import run_demo
 from app.embedded.layout import Layout
 from app.embedded.program import StartError
 from app.embedded.up import Up
@@ -59,7 +59,8 @@ def demo(
 ) -> None:
     """Run the main job on 1,797 real images, from an empty folder to a receipt."""
     try:
-        run_demo(data_dir, workers)
+        # Not imported above: scikit-learn takes seconds, and `waybill up` does without it.
+        import_module("app.demo").run_demo(data_dir, workers)
     except (WaybillError, ApiError, TaskFailedError, TaskCanceledError) as exc:
         print(f"waybill demo: {exc}", file=sys.stderr)
         raise typer.Exit(FAILED) from exc

@@ -168,9 +168,10 @@ def _wait(client: Client, task_id: str, batch_path: str) -> JsonObject:
 def _show_receipt(client: Client, receipt: JsonObject, collection_id: str) -> None:
     console.print("\n[bold]The receipt[/bold]")
     console.print_json(json.dumps(receipt))
-    columns = ("seq", "from", "to", "at", "actor", "attempt", "reason")
+    columns = ("seq", "from", "to", "at", "actor", "reason")
     table = Table(*columns, title="Its history")
     for entry in client.request("GET", f"/v1/tasks/{receipt['task_id']}/history")["results"]:
+        entry["at"] = _time(entry["at"]).strftime("%H:%M:%S.%f")[:-3]
         table.add_row(*("" if entry[name] is None else str(entry[name]) for name in columns))
     console.print(table)
     seconds = (_time(receipt["ended_at"]) - _time(receipt["started_at"])).total_seconds()

@@ -52,7 +52,7 @@ class Attempt:
         self.worker = holder.worker
         self._token = holder.token
         self._ledger = ledger
-        self._heard_at_s = time.monotonic()
+        self._heard_at_s = self._reported_at_s = time.monotonic()
         self._progress = _resume(receipt.progress, at=datetime.now(UTC))
 
     @property
@@ -67,9 +67,11 @@ class Attempt:
         """Reports `done` of `total` units; `checkpoint` is what the next attempt would start from.
 
         Cheap to call often: reports less than half a second apart are left out, unless one
-        carries a checkpoint or is the last. Raises `LeaseLostError` when the lease is gone.
+        carries a checkpoint or is the last. Raises `LeaseLostError` when the lease is gone, and
+        `PermanentError` for a checkpoint that is not JSON.
         """
-        if not self._is_due() and checkpoint is None and done != total:
+        is_due = time.monotonic() - self._reported_at_s >= REPORT_INTERVAL_S
+        if not is_due and checkpoint is None and done != total:
             return
         self._progress = advance(
             self._progress, done=done, total=total, errors=errors, at=datetime.now(UTC)
@@ -79,12 +81,14 @@ class Attempt:
                 self.task_id, self._token, self._progress, checkpoint=checkpoint
             )
         )
+        self._reported_at_s = time.monotonic()
         if self.receipt.parent_task_id is not None:
             self._ledger.families.roll_up(self.receipt.parent_task_id)
 
     def is_aborted(self) -> bool:
         """Whether the task is to end; asks MongoDB at most twice a second."""
-        if self.receipt.cancellation is None and self._is_due():
+        is_due = time.monotonic() - self._heard_at_s >= REPORT_INTERVAL_S
+        if self.receipt.cancellation is None and is_due:
             receipt = self._ledger.receipts.get(self.task_id)
             self._take(receipt if receipt.lease_token == self._token else None)
         return self.receipt.cancellation is not None
@@ -93,6 +97,18 @@ class Attempt:
         """Leaves the job with `AbortedError` when the task is to end."""
         if self.is_aborted():
             raise AbortedError("The task was canceled.")
+
+    def raise_if_orphaned(self) -> None:
+        """Leaves a child whose parent has ended, or is to end, with `AbortedError`.
+
+        A planner that was taken for lost may store children after its task has ended.
+        """
+        parent_id = self.receipt.parent_task_id
+        if parent_id is None:
+            return
+        parent = self._ledger.receipts.find(parent_id)
+        if parent is None or parent.is_terminal or parent.cancellation is not None:
+            raise AbortedError("The parent task has ended.")
 
     def children(self) -> Children:
         """How the children of a task that has fanned out ended; brings its progress up to date."""
@@ -127,9 +143,6 @@ class Attempt:
     def _conclude(self, parent: Receipt) -> None:
         if parent.fanned_out and self._ledger.families.is_complete(parent.task_id):
             self._ledger.publisher.call(parent)
-
-    def _is_due(self) -> bool:
-        return time.monotonic() - self._heard_at_s >= REPORT_INTERVAL_S
 
     def _take(self, receipt: Receipt | None) -> None:
         if receipt is None:

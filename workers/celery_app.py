@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from app.broker import celery_configuration
+from app.broker import CONTROL_QUEUE, celery_configuration
 from app.log import configure_logging
 from app.settings import load_settings
 from beat_schedule import BEAT_SCHEDULE
@@ -29,6 +29,13 @@ def _configuration() -> dict[str, Any]:
 app = Celery("waybill")
 app.add_defaults(_configuration)
 app.steps["worker"].add(LeaseKeeper)
+
+
+@signals.beat_init.connect
+def _beat_once(**_: object) -> None:
+    """Beat's first tick comes an interval after its start; health need not wait for it."""
+    tick = BEAT_SCHEDULE["heartbeat"]
+    app.send_task(str(tick["task"]), queue=CONTROL_QUEUE, ignore_result=True)
 
 
 @signals.setup_logging.connect

@@ -11,14 +11,17 @@ from pymongo.errors import ConnectionFailure
 
 from app.errors import TransientError, WaybillError
 
+SERVERS: Final[tuple[type[Exception], ...]] = (
+    ConnectionFailure,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+)
 # Errors of a server or a network that is away for the moment, whoever raised them.
 TRANSIENT: Final[tuple[type[Exception], ...]] = (
     TransientError,
     ConnectionError,
     TimeoutError,
-    ConnectionFailure,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
+    *SERVERS,
 )
 
 MESSAGE_LIMIT: Final = 500  # characters: a sentence, not a dump
@@ -38,15 +41,27 @@ class Failure:
 
 def describe(exc: Exception, *, transient_errors: tuple[type[Exception], ...]) -> Failure:
     """The failure that `exc` stands for; `transient_errors` are the job's own."""
-    lines = str(exc).strip().splitlines()
-    text = lines[0] if lines else ""
-    if not isinstance(exc, WaybillError) or not text:
-        text = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     return Failure(
-        message=text[:MESSAGE_LIMIT],
-        traceback="".join(tracebacks.format_exception(exc))[-TRACEBACK_LIMIT:],
+        message=_storable(_sentence(exc))[:MESSAGE_LIMIT],
+        traceback=_storable("".join(tracebacks.format_exception(exc)))[-TRACEBACK_LIMIT:],
         transient=isinstance(exc, (*TRANSIENT, *transient_errors)),
     )
+
+
+def _sentence(exc: Exception) -> str:
+    name = type(exc).__name__
+    if isinstance(exc, SERVERS):
+        # The driver's own words name hosts and ports.
+        return f"A database that the job needs did not answer ({name})"
+    lines = str(exc).strip().splitlines()
+    if not lines:
+        return name
+    return lines[0] if isinstance(exc, WaybillError) else f"{name}: {lines[0]}"
+
+
+def _storable(text: str) -> str:
+    """The text without lone surrogates, which MongoDB refuses."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def backoff(attempt: int, *, first: timedelta, rng: random.Random) -> timedelta:

@@ -30,10 +30,10 @@ log = structlog.get_logger(__name__)
 class Job(AbortableTask):
     """A Celery task that runs one attempt of the receipt whose id it gets.
 
-    The decorated function takes the `Attempt` and returns the receipt's outputs (what BSON
-    can hold), or a `FanOut`. An exception of `transient_errors`, or of a server that is away,
-    is tried again with backoff up to `max_attempts` (the setting's value where it is None); any
-    other fails the task at once. A job that fans out defines `conclude(attempt, children)`.
+    The decorated function takes the `Attempt` and returns the receipt's outputs (JSON that
+    MongoDB can hold), or a `FanOut`. An exception of `transient_errors`, or of a server that is
+    away, is tried again with backoff up to `max_attempts` (the setting's value where it is None);
+    any other fails the task at once. A job that fans out defines `conclude(attempt, children)`.
     """
 
     abstract = True
@@ -71,7 +71,8 @@ class Job(AbortableTask):
         self.request.update(attempt=attempt)
         try:
             attempt.raise_if_aborted()
-            result = self._work(attempt)
+            attempt.raise_if_orphaned()
+            self._work(attempt)
         except AbortedError:
             self._end(attempt, Ending(TaskStatusEnum.CANCELED, outcome=WHILE_RUNNING))
             # The job's row in Flower would stay STARTED without an event of its own.
@@ -85,15 +86,17 @@ class Job(AbortableTask):
         except Exception as exc:
             self._fail(attempt, exc)
             raise
+
+    def _work(self, attempt: Attempt) -> None:
+        """The job's code, and the end of the task that it stands for."""
+        if attempt.receipt.fanned_out:
+            result = self.conclude(attempt, attempt.children())
+        else:
+            result = self.run(attempt)
         if isinstance(result, FanOut):
             attempt.fan_out(result)
         else:
             self._end(attempt, Ending(TaskStatusEnum.COMPLETED, outputs=_listed(result)))
-
-    def _work(self, attempt: Attempt) -> object:
-        if attempt.receipt.fanned_out:
-            return self.conclude(attempt, attempt.children())
-        return self.run(attempt)
 
     def _end(self, attempt: Attempt, ending: Ending) -> None:
         if attempt.end(ending) is None:

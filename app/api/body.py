@@ -4,7 +4,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from app.resources.value import json_flaw
+from app.json_value import json_flaw
 
 # The public client reads the answer of a create only under this status.
 CREATED: Final = 200

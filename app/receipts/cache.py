@@ -13,6 +13,7 @@ from typing import Final, Self
 import structlog
 from redis import Redis, RedisError
 
+from app.receipts.pause import Pause
 from app.receipts.receipt import NO_PLACE, Place, Receipt
 
 log = structlog.get_logger(__name__)
@@ -72,9 +73,12 @@ class ReceiptCache:
     def __init__(self, redis: Redis, *, ttl_s: int) -> None:
         self._put = redis.register_script(_PUT)
         self._ttl_ms = ttl_s * 1000
+        self._pause = Pause()
 
     def put(self, receipt: Receipt, *, place: Place = NO_PLACE) -> None:
         """Stores the copy unless a newer one is there; safe to repeat."""
+        if self._pause.is_on:
+            return
         arguments: list[bytes | str | int] = [
             receipt.version,
             receipt.namespace_id,
@@ -85,4 +89,5 @@ class ReceiptCache:
         try:
             self._put(keys=[KEY_PREFIX + receipt.task_id], args=arguments)
         except RedisError as exc:
+            self._pause.begin()
             log.warning("receipt.copy_failed", task_id=receipt.task_id, error=type(exc).__name__)

@@ -7,7 +7,7 @@ and ends itself; a parent ends when the last of its children has.
 from typing import Final
 
 from app.database import Document
-from app.receipts.receipt import Cancellation, Receipt
+from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import TERMINAL_VALUES, ReceiptStore
 from app.receipts.transition import NOW, Move, literal
@@ -38,7 +38,8 @@ class CancellationStore:
         receipt = self._receipts.get(task_id)
         if receipt.cancellation is None or receipt.is_terminal:
             return receipt
-        self._cancel_children(receipt.task_id, receipt.cancellation)
+        intent = receipt.cancellation
+        self.end_children(task_id, actor=intent.actor, reason=intent.reason)
         return self._end_waiting(receipt) or self._receipts.get(task_id)
 
     def unapplied(self) -> list[str]:
@@ -49,11 +50,12 @@ class CancellationStore:
         }
         return [row["_id"] for row in self._tasks.find(query, {"_id": 1}, limit=PER_SWEEP)]
 
-    def _cancel_children(self, parent_id: str, intent: Cancellation) -> None:
+    def end_children(self, parent_id: str, *, actor: str, reason: str | None) -> None:
+        """Cancels the children that wait and asks those that run to end; safe to repeat."""
         open_children = {"parent_task_id": parent_id, "status": {"$nin": TERMINAL_VALUES}}
         for document in self._tasks.find(open_children, {"history": 0}):
             child = Receipt.from_document(document)
-            self.request(child.task_id, actor=intent.actor, reason=intent.reason)
+            self.request(child.task_id, actor=actor, reason=reason)
             self._end_waiting(self._receipts.get(child.task_id))
 
     def _end_waiting(self, receipt: Receipt) -> Receipt | None:

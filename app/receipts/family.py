@@ -18,7 +18,7 @@ from app.receipts.progress import Progress, advance, begin
 from app.receipts.receipt import NewTask, Piece, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import TERMINAL_VALUES, Holder, ReceiptStore, new_document
-from app.receipts.transition import NOW, literal
+from app.receipts.transition import NOW, earlier, literal
 
 CHILDREN_PER_WRITE: Final = 500
 ROLL_UP_INTERVAL: Final = timedelta(seconds=1)
@@ -31,6 +31,9 @@ _FANNED_OUT: Final[Document] = {
     "fan_out": {"$ne": None},
 }
 _CONCLUDABLE: Final[Document] = {**_FANNED_OUT, "lease": None}
+
+# What gives a conclusion back, for the next sweep to call again at once.
+RELEASED: Final[Document] = {"lease": None, "fan_out.called_at": earlier(CALLED_AGAIN_AFTER)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +140,21 @@ class FamilyStore:
 
     def release(self, parent_id: str, token: str) -> Receipt | None:
         """Gives a conclusion back for the sweep to begin again, or None: the token is stale."""
-        return self._receipts.change(parent_id, {"lease": None}, guard={"lease.token": token})
+        return self._receipts.change(parent_id, RELEASED, guard={"lease.token": token})
 
     def overdue(self) -> list[Receipt]:
         """Parents to call again: their children have all ended, and nobody concludes them.
 
         A bounded page; each is named once in `CALLED_AGAIN_AFTER`, whoever asks.
         """
-        since = {"$subtract": [NOW, int(CALLED_AGAIN_AFTER.total_seconds() * 1000)]}
-        query = {**_CONCLUDABLE, "$expr": {"$lt": ["$fan_out.called_at", since]}}
+        is_due = {"$lte": ["$fan_out.called_at", earlier(CALLED_AGAIN_AFTER)]}
+        query = {**_CONCLUDABLE, "$expr": is_due}
         found = self._tasks.find(query, {"_id": 1}, limit=OVERDUE_PER_SWEEP)
         called = [
             self._receipts.change(
                 row["_id"],
                 {"fan_out.called_at": NOW},
-                guard={**_CONCLUDABLE, "$expr": query["$expr"]},
+                guard=query,
             )
             for row in found
             if self.is_complete(row["_id"])
@@ -184,7 +187,7 @@ class FamilyStore:
                 {
                     "$group": {
                         "_id": None,
-                        "done": {"$sum": "$progress.done"},
+                        "done": {"$sum": _DONE},
                         "errors": {"$sum": "$progress.errors"},
                     }
                 },
@@ -194,10 +197,24 @@ class FamilyStore:
         return int(row["done"]), int(row["errors"])
 
 
+# A child that never reported has still done its part once it is COMPLETED.
+_DONE: Final[Document] = {
+    "$cond": [
+        {"$eq": ["$status", TaskStatusEnum.COMPLETED.value]},
+        "$units",
+        "$progress.done",
+    ]
+}
+
+
 def _counts(output: object) -> list[tuple[str, int]]:
     if not isinstance(output, dict):
         return []
-    return [(str(key), value) for key, value in output.items() if isinstance(value, int)]
+    return [
+        (str(key), value)
+        for key, value in output.items()
+        if isinstance(value, int) and not isinstance(value, bool)
+    ]
 
 
 def _child_document(parent: Receipt, task_type: str, piece: Piece, *, at: datetime) -> Document:
@@ -215,4 +232,5 @@ def _child_document(parent: Receipt, task_type: str, piece: Piece, *, at: dateti
         **new_document(child_id, task, at=at),
         "parent_task_id": parent.task_id,
         "ordinal": piece.ordinal,
+        "units": piece.units,
     }

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.receipts.cancellation import CancellationStore
+from app.receipts.family import RELEASED
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
@@ -19,8 +21,11 @@ ACTOR: Final = "reaper"
 class LeaseStore:
     """What keepers and the reaper do with the leases on receipts."""
 
-    def __init__(self, receipts: ReceiptStore, *, lease: timedelta) -> None:
+    def __init__(
+        self, receipts: ReceiptStore, cancellations: CancellationStore, *, lease: timedelta
+    ) -> None:
         self._receipts = receipts
+        self._cancellations = cancellations
         self._tasks = receipts.tasks
         self._lease = lease
 
@@ -42,11 +47,16 @@ class LeaseStore:
         expired = self._tasks.find(
             {"lease.expires_at": {"$lt": now}}, {"history": 0}, limit=REAPED_PER_SWEEP
         )
-        return [
-            moved
-            for document in expired
-            if (moved := self._reap_one(Receipt.from_document(document), document["lease"]))
-        ]
+        reaped = []
+        for document in expired:
+            moved = self._reap_one(Receipt.from_document(document), document["lease"])
+            if moved is None:
+                continue
+            reaped.append(moved)
+            if moved.is_terminal:  # its worker may have been lost while it was planning children
+                reason = f"the parent task is {moved.status}"
+                self._cancellations.end_children(moved.task_id, actor=ACTOR, reason=reason)
+        return reaped
 
     def _reap_one(self, receipt: Receipt, lease: dict[str, str]) -> Receipt | None:
         worker, token = lease["worker"], lease["token"]
@@ -57,7 +67,7 @@ class LeaseStore:
             sets = {"cancellation.outcome": literal("its worker was lost")}
             return self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
         if receipt.fanned_out and receipt.conclusions < receipt.max_attempts:
-            return self._receipts.change(receipt.task_id, {"lease": None}, guard=guard)
+            return self._receipts.change(receipt.task_id, RELEASED, guard=guard)
         if not receipt.fanned_out and receipt.attempt < receipt.max_attempts:
             move = _reaped(TaskStatusEnum.PENDING, lost, worker)
             return self._receipts.requeue(receipt.task_id, move, guard=guard)

@@ -64,14 +64,15 @@ class Ledger:
             retention=timedelta(days=settings.receipt_retention_days),
             patience=patience,
         )
+        cancellations = CancellationStore(receipts)
         queue = QueueStore(receipts, lost_after=timedelta(seconds=settings.republish_after_s))
         publisher = Publisher(celery)
         return cls(
             cache=cache,
             receipts=receipts,
             families=FamilyStore(receipts),
-            leases=LeaseStore(receipts, lease=lease),
-            cancellations=CancellationStore(receipts),
+            leases=LeaseStore(receipts, cancellations, lease=lease),
+            cancellations=cancellations,
             queue=queue,
             job_types=JobTypeStore(database),
             pulse=PulseStore(database),

@@ -4,7 +4,6 @@ The message is a hint and the claim decides, so a message lost or sent twice cos
 time. A broker that is down is left alone for a moment: the republisher brings up the rear.
 """
 
-import time
 from typing import Any, Final
 
 import structlog
@@ -12,13 +11,11 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from app.broker import CONTROL_QUEUE
+from app.receipts.pause import Pause
 from app.receipts.receipt import Receipt
 
 log = structlog.get_logger(__name__)
 
-# After a failure nothing is tried for this long, so that requests do not queue up behind the
-# time-outs of a broker that is away.
-PAUSE_AFTER_FAILURE_S: Final = 2.0
 DEPTH_TIMEOUT_S: Final = 2
 
 
@@ -27,7 +24,7 @@ class Publisher:
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
-        self._paused_until = 0.0
+        self._pause = Pause()
 
     def publish(self, receipt: Receipt) -> bool:
         """Whether the broker took the message; False leaves it to the republisher."""
@@ -52,14 +49,14 @@ class Publisher:
             return int(channel.queue_declare(queue, durable=True).message_count)
 
     def _send(self, name: str, task_id: str, queue: str) -> bool:
-        if time.monotonic() < self._paused_until:
+        if self._pause.is_on:
             return False
         try:
             self._celery.send_task(
                 name, args=[task_id], queue=queue, ignore_result=True, retry=False
             )
         except (OperationalError, OSError) as exc:
-            self._paused_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
+            self._pause.begin()
             log.warning("task.publish_failed", task_id=task_id, error=type(exc).__name__)
             return False
         return True

@@ -9,7 +9,7 @@ from app.receipts.publisher import Publisher
 from app.receipts.receipt import NO_PLACE, Place, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
-from app.receipts.transition import NOW
+from app.receipts.transition import NOW, earlier
 
 PENDING: Final = TaskStatusEnum.PENDING.value
 SENT_PER_SWEEP: Final = 1_000
@@ -50,7 +50,10 @@ class QueueStore:
             {
                 "queue": receipt.queue,
                 "status": PENDING,
-                "created_at": {"$lt": receipt.created_at},
+                "$or": [
+                    {"created_at": {"$lt": receipt.created_at}},
+                    {"created_at": receipt.created_at, "_id": {"$lt": receipt.task_id}},
+                ],
             },
             limit=POSITIONS_COUNTED,
         )
@@ -75,12 +78,7 @@ class QueueStore:
         if missing <= 0:
             return []
         oldest: Document = {
-            "$expr": {
-                "$lt": [
-                    "$published_at",
-                    {"$subtract": [NOW, int(self._lost_after.total_seconds() * 1000)]},
-                ]
-            },
+            "$expr": {"$lt": ["$published_at", earlier(self._lost_after)]},
             "published_at": {"$ne": None},
         }
         return self._find(oldest, queue, min(missing, SENT_PER_SWEEP))

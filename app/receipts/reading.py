@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.errors import NotFoundError
 from app.receipts.cache import FIELDS, KEY_PREFIX, Copy, render
+from app.receipts.pause import Pause
 from app.receipts.queue import QueueStore
 from app.receipts.store import ReceiptStore
 from app.settings import Settings, required
@@ -38,6 +39,7 @@ class ReceiptReader:
         self._receipts = receipts
         self._queue = queue
         self._ttl_ms = ttl_s * 1000
+        self._pause = Pause()
 
     @classmethod
     def open(cls, settings: Settings, receipts: ReceiptStore, queue: QueueStore) -> Self:
@@ -67,6 +69,8 @@ class ReceiptReader:
         await self._redis.aclose()
 
     async def _copy(self, task_id: str) -> Copy | None:
+        if self._pause.is_on:
+            return None
         key = KEY_PREFIX + task_id
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
@@ -74,6 +78,7 @@ class ReceiptReader:
                 pipeline.pttl(key)
                 fields, remaining_ms = await pipeline.execute()
         except RedisError as exc:
+            self._pause.begin()
             log.warning("receipt.copy_unreadable", task_id=task_id, error=type(exc).__name__)
             return None
         return Copy.from_reply(fields, remaining_ms, self._ttl_ms)

@@ -17,8 +17,9 @@ from pymongo.errors import AutoReconnect
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from app.database import Document
-from app.errors import NotFoundError
+from app.errors import NotFoundError, PermanentError
 from app.identity import new_id
+from app.json_value import json_flaw
 from app.receipts.cache import ReceiptCache
 from app.receipts.progress import Progress
 from app.receipts.receipt import NewTask, Receipt
@@ -108,7 +109,7 @@ class ReceiptStore:
 
     def create(self, tasks: Sequence[NewTask]) -> list[Receipt]:
         """Stores PENDING receipts, in order, all acknowledged by the majority or none returned."""
-        at = datetime.now(UTC)
+        at = this_moment()
         documents = [new_document(new_id("tsk"), task, at=at) for task in tasks]
         self.insert(documents)
         return [self.committed(document) for document in documents]
@@ -186,14 +187,23 @@ class ReceiptStore:
     def report(
         self, task_id: str, token: str, progress: Progress, *, checkpoint: object = None
     ) -> Receipt | None:
-        """Stores progress (and a checkpoint that is not None), or None: the token is stale."""
+        """Stores progress (and a checkpoint that is not None), or None: the token is stale.
+
+        Raises `PermanentError`, and changes nothing, for a checkpoint that is not JSON.
+        """
+        _require_json("The job's checkpoint", checkpoint)
         sets: Document = {"progress": literal(asdict(progress))}
         if checkpoint is not None:
             sets["checkpoint"] = literal(checkpoint)
         return self.change(task_id, sets, guard={"lease.token": token})
 
     def finish(self, task_id: str, token: str, ending: Ending, *, worker: str) -> Receipt | None:
-        """Ends the attempt and the task with it, or None: the token is stale."""
+        """Ends the attempt and the task with it, or None: the token is stale.
+
+        Raises `PermanentError`, and changes nothing, for outputs that are not JSON: nobody could
+        read the receipt.
+        """
+        _require_json("What the job returned", ending.outputs)
         move = Move(
             (TaskStatusEnum.PROCESSING,),
             ending.status,
@@ -232,6 +242,8 @@ class ReceiptStore:
         token: str | None = None,
     ) -> Receipt | None:
         """One guarded transition; with `token`, a repeat finds the move that it made before."""
+        if token is None:  # somebody else's move: the last holder's token is worth nothing now
+            sets = {**sets, "last_token": None}
         update = transition(move, sets, attempt=attempt, retention=self._retention)
         document = self._update({"_id": task_id, **move.guard, **guard}, update)
         if document is None:
@@ -272,6 +284,17 @@ class ReceiptStore:
             projection=WITHOUT_HISTORY,
             return_document=ReturnDocument.AFTER,
         )
+
+
+def this_moment() -> datetime:
+    """Now, in the milliseconds that MongoDB keeps; what a caller gets is what is stored."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _require_json(what: str, value: object) -> None:
+    if (flaw := json_flaw(value)) is not None:
+        raise PermanentError(f"{what} {flaw}")
 
 
 def _outcome(outcome: str) -> Document:

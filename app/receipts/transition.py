@@ -49,6 +49,11 @@ def later(delay: timedelta) -> Document:
     return {"$dateAdd": {"startDate": NOW, "unit": "millisecond", "amount": amount_ms}}
 
 
+def earlier(delay: timedelta) -> Document:
+    """MongoDB's clock minus `delay`."""
+    return {"$subtract": [NOW, int(delay.total_seconds() * 1000)]}
+
+
 def touch(sets: Mapping[str, object]) -> list[Document]:
     """The update that changes fields but not the status: version and `updated_at` move on."""
     return [{"$set": {**sets, "version": _NEXT_VERSION, "updated_at": NOW}}]

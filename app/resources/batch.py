@@ -20,7 +20,7 @@ from app.query.field import FieldSet
 from app.query.page import ListQuery, Page, list_page
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import ReceiptStore, new_document
+from app.receipts.store import ReceiptStore, new_document, this_moment
 
 COLLECTION: Final = "batches"
 TASK_TYPE: Final = "api_buckets_batches_process"
@@ -88,7 +88,7 @@ class BatchStore:
         collection_ids: Sequence[str] | None,
     ) -> Batch:
         """An empty DRAFT."""
-        at = datetime.now(UTC)
+        at = this_moment()
         document: Document = {
             "_id": new_id("btch"),
             "namespace_id": namespace_id,
@@ -133,7 +133,7 @@ class BatchStore:
         same moment, gets the same task. A batch whose task ended starts anew with a linked one:
         `batch.task_id` names the task that `task` is to follow, None for the first.
         """
-        at = datetime.now(UTC)
+        at = this_moment()
         document = new_document(new_id("tsk"), task, at=at)
         with self._database.client.start_session() as session:
             is_ours = session.with_transaction(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final, cast
 
 from app.errors import InvalidError, PermanentError
+from app.json_value import JsonValue
 from app.resources.property import Location, PropertyType, mismatch, shown
 from app.resources.rooted_file import REFUSED, is_beneath, read_beneath, url_path
-from app.resources.value import JsonValue
 
 _TEXTS: Final = frozenset({PropertyType.STRING, PropertyType.TEXT})
 

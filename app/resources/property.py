@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from app.errors import Problem
-from app.resources.value import is_date, is_datetime, json_flaw
+from app.json_value import is_date, is_datetime, json_flaw
 
 Location = tuple[str | int, ...]
 

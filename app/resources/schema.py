@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from app.errors import InvalidError, Problem
+from app.json_value import json_flaw
 from app.resources.property import (
     Location,
     Property,
@@ -14,7 +15,6 @@ from app.resources.property import (
     read_property,
     shown,
 )
-from app.resources.value import json_flaw
 
 # Two names for one Python type each: a blob of one kind may fill a property of the other.
 _ALIKE: Final = (

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
+from app.json_value import is_unicode
 from app.resources.extractor import Extraction, Failure, FailureType, Vector
-from app.resources.value import is_unicode
 
 T = TypeVar("T")
 

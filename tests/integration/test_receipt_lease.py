@@ -1,0 +1,184 @@
+"""Leases end by MongoDB's clock; the reaper moves on what they held, once."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from pymongo.database import Database
+
+from app.database import Document
+from app.receipts.ledger import Ledger
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import Holder
+from tests.integration.receipts import (
+    COMPLETED,
+    at_once,
+    brief,
+    check_document,
+    claim,
+    create,
+    expired,
+    holder,
+    moves,
+    opened,
+    stored,
+)
+from tests.polling import poll
+
+SHORT = timedelta(milliseconds=400)
+
+
+@pytest.fixture
+def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
+    with opened(database, redis_url) as ledger:
+        yield ledger
+
+
+def keep(ledger: Ledger, task_id: str, by: Holder) -> int:
+    return ledger.leases.renew([task_id], keeper=by.keeper)
+
+
+def test_a_lease_begins_and_is_renewed_by_the_clock_of_mongodb(ledger: Ledger) -> None:
+    receipt, by = claim(ledger, create(ledger))
+    before = stored(ledger, receipt.task_id)
+    assert before["lease"]["expires_at"] - before["updated_at"] == timedelta(seconds=60)
+    poll(
+        lambda: (
+            keep(ledger, receipt.task_id, by)
+            and stored(ledger, receipt.task_id)["lease"]["expires_at"]
+            > before["lease"]["expires_at"]
+        ),
+        description="the lease is renewed",
+        within_s=5,
+    )
+    after = stored(ledger, receipt.task_id)
+    del before["lease"]["expires_at"], after["lease"]["expires_at"]
+    assert after == before
+
+
+def test_a_lease_that_holds_is_not_reaped(ledger: Ledger) -> None:
+    receipt, _ = claim(ledger, create(ledger))
+    before = stored(ledger, receipt.task_id)
+    assert ledger.leases.reap() == []
+    assert stored(ledger, receipt.task_id) == before
+
+
+def test_a_lease_that_is_kept_outlasts_many_of_its_lengths(
+    database: Database[Document], redis_url: str
+) -> None:
+    with opened(database, redis_url, lease=SHORT) as ledger:
+        kept, by = claim(ledger, create(ledger, max_attempts=1), holder("kept"))
+        for index in range(4):  # each of these shows that a whole lease has passed
+            left, _ = claim(ledger, create(ledger, max_attempts=1), holder(f"left{index}"))
+
+            def ended(task_id: str = left.task_id) -> bool:
+                assert keep(ledger, kept.task_id, by) == 1
+                ledger.leases.reap()
+                return bool(stored(ledger, task_id)["status"] == "FAILED")
+
+            poll(ended, description="the lease that nobody keeps ends", within_s=10)
+        assert stored(ledger, kept.task_id)["lease"]["token"] == by.token
+
+
+def test_only_the_keeper_renews_and_only_what_it_names(ledger: Ledger) -> None:
+    mine, by = claim(ledger, create(ledger), holder("w1"))
+    also_mine, _ = claim(ledger, create(ledger), Holder("t2", "w1", by.keeper, "j2"))
+    theirs, other = claim(ledger, create(ledger), holder("w2"))
+    waiting = create(ledger)
+    everything = [mine.task_id, also_mine.task_id, theirs.task_id, waiting.task_id, "tsk_none"]
+    ids = [mine.task_id, also_mine.task_id, theirs.task_id, waiting.task_id]
+    before = [stored(ledger, task_id) for task_id in ids]
+    assert ledger.leases.renew(everything, keeper=by.keeper) == 2
+    assert ledger.leases.renew([mine.task_id], keeper=other.keeper) == 0
+    assert ledger.leases.renew([], keeper=by.keeper) == 0
+    after = [stored(ledger, task_id) for task_id in ids]
+    assert after[2:] == before[2:]
+
+
+def test_an_ended_task_has_no_lease_to_renew(ledger: Ledger) -> None:
+    receipt, by = claim(ledger, create(ledger))
+    ledger.receipts.finish(receipt.task_id, by.token, COMPLETED, worker=by.worker)
+    before = stored(ledger, receipt.task_id)
+    assert keep(ledger, receipt.task_id, by) == 0
+    assert ledger.leases.reap() == []
+    assert stored(ledger, receipt.task_id) == before
+
+
+def test_a_lost_task_goes_back_for_its_next_attempt(ledger: Ledger) -> None:
+    receipt = create(ledger)
+    claim(brief(ledger), receipt, holder("w1"))
+    lost = expired(ledger, receipt.task_id)
+    assert (lost.status, lost.attempt, lost.lease_token) == ("PENDING", 1, None)
+    document = stored(ledger, receipt.task_id)
+    check_document(document)
+    assert document["published_at"] is None
+    last = document["history"][-1]
+    assert (last["actor"], last["worker"], last["attempt"]) == ("reaper", "w1", 1)
+    assert "w1" in last["reason"]
+    again, _ = claim(ledger, receipt, holder("w2"))
+    assert again.attempt == 2
+
+
+def test_after_the_last_attempt_the_task_fails_and_names_the_worker(ledger: Ledger) -> None:
+    receipt = create(ledger, max_attempts=3)
+    for attempt in range(1, 4):
+        claim(brief(ledger), receipt, holder(f"box-{attempt}@host"))
+        lost = expired(ledger, receipt.task_id)
+        assert lost.attempt == attempt
+    assert lost.status is TaskStatusEnum.FAILED
+    assert lost.error_message is not None
+    assert "box-3@host" in lost.error_message
+    assert len(lost.error_message.splitlines()) == 1
+    assert moves(ledger, receipt.task_id) == [*(["PENDING", "PROCESSING"] * 3), "FAILED"]
+    check_document(stored(ledger, receipt.task_id))
+    assert ledger.receipts.claim(receipt.task_id, holder()) is None
+
+
+def test_a_lost_task_that_was_to_end_is_canceled(ledger: Ledger) -> None:
+    receipt = create(ledger)
+    claim(brief(ledger), receipt, holder("w1"))
+    ledger.cancellations.request(receipt.task_id, actor="key:ops", reason="too dear")
+    lost = expired(ledger, receipt.task_id)
+    assert lost.status is TaskStatusEnum.CANCELED
+    assert lost.cancellation is not None
+    assert lost.cancellation.reason == "too dear"
+    assert lost.cancellation.outcome is not None
+    check_document(stored(ledger, receipt.task_id))
+
+
+def test_sixteen_reapers_move_a_task_on_once(ledger: Ledger) -> None:
+    receipts = [create(ledger) for _ in range(5)]
+    for receipt in receipts:
+        claim(brief(ledger), receipt)
+    poll(
+        lambda: (
+            ledger.receipts.tasks.count_documents(
+                {"$expr": {"$lt": ["$lease.expires_at", "$$NOW"]}}
+            )
+            == len(receipts)
+        ),
+        description="all leases have ended",
+        within_s=5,
+    )
+    reaped = [each for swept in at_once(16, lambda _: ledger.leases.reap()) for each in swept]
+    assert sorted(each.task_id for each in reaped) == sorted(each.task_id for each in receipts)
+    for receipt in receipts:
+        assert moves(ledger, receipt.task_id) == ["PENDING", "PROCESSING", "PENDING"]
+
+
+def test_renewal_end_and_reaper_race_and_one_of_them_decides(ledger: Ledger) -> None:
+    for _ in range(10):
+        receipt, by = claim(brief(ledger), create(ledger))
+        calls = [
+            lambda r=receipt, h=by: keep(ledger, r.task_id, h),
+            lambda r=receipt, h=by: ledger.receipts.finish(
+                r.task_id, h.token, COMPLETED, worker=h.worker
+            ),
+            lambda r=receipt, h=by: ledger.leases.reap(),
+        ]
+        _, ended, reaped = at_once(3, lambda index, work=calls: work[index]())  # type: ignore[misc]
+        document = stored(ledger, receipt.task_id)
+        check_document(document)
+        assert (ended is not None) == (document["status"] == "COMPLETED")
+        assert bool(reaped) == (document["status"] == "PENDING")
+        assert len(document["history"]) == 3
