@@ -6,9 +6,12 @@ harmless; `expires` drops the ticks that piled up while no control worker ran.
 
 CONTROL_QUEUE = "waybill.control"
 
+# Well over what the clocks of two machines may differ by.
+EXPIRES_S = 30.0
+
 
 def _tick(task: str, every_s: float) -> dict[str, object]:
-    options = {"queue": CONTROL_QUEUE, "expires": every_s, "ignore_result": True}
+    options = {"queue": CONTROL_QUEUE, "expires": EXPIRES_S, "ignore_result": True}
     return {"task": task, "schedule": every_s, "options": options}
 
 

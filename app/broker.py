@@ -5,9 +5,12 @@ from typing import Any, Final
 from app.settings import Settings, required
 
 JOBS_QUEUE: Final = "waybill.jobs"
+# Job workers take from it in turn with the jobs, so that a task whose children have ended does
+# not wait behind the pieces of other tasks.
+CONCLUSIONS_QUEUE: Final = "waybill.conclusions"
 CONTROL_QUEUE: Final = "waybill.control"
 WEBHOOKS_QUEUE: Final = "waybill.webhooks"
-QUEUES: Final = (JOBS_QUEUE, CONTROL_QUEUE, WEBHOOKS_QUEUE)
+QUEUES: Final = (JOBS_QUEUE, CONCLUSIONS_QUEUE, CONTROL_QUEUE, WEBHOOKS_QUEUE)
 
 # Bounds the wait on a broker that is down or frozen; well over the one second that a consumer
 # blocks in BRPOP.

@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 # A request waits this long for a primary, as long as an election takes, before it answers 503.
 DATABASE_WAIT_S: Final = 4.0
+DATABASE_ANSWER_S: Final = 6.0  # a little more than the longest list may take
 START_PATIENCE_S: Final = 60
 
 ROUTERS: Final = (
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = connect(settings, role="api", wait_s=DATABASE_WAIT_S)
+        database = connect(settings, role="api", wait_s=DATABASE_WAIT_S, answer_s=DATABASE_ANSWER_S)
         producer = Celery("waybill-api", set_as_current=False)
         producer.conf.update(celery_configuration(settings))
         ledger = Ledger.open(settings, database, producer)

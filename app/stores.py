@@ -84,6 +84,7 @@ class Stores:
             self.extractions,
             self.ledger.receipts,
             self.ledger.pulse,
+            self.ledger.job_types,
         ):
             store.ensure_indexes()
 

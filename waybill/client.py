@@ -14,6 +14,9 @@ JsonObject = dict[str, Any]
 
 TIMEOUT_S: Final = 60.0
 NOT_FOUND: Final = 404
+TOO_MANY: Final = 429
+UNAVAILABLE: Final = 503
+MAX_FAILURES: Final = 10
 
 
 class ApiError(Exception):
@@ -85,23 +88,40 @@ class Client:
         """Polls until a terminal status and returns the last answer.
 
         A receipt that is gone (404) is polled on at `resource_path`, the batch or cluster that
-        the task works for. Raises `TaskFailedError` or `TaskCanceledError` where it ended so.
+        the task works for; a server that is away or busy is asked again, up to
+        `MAX_FAILURES` times in a row. Raises `TaskFailedError` or `TaskCanceledError` where it
+        ended so.
         """
         path = f"/v1/tasks/{task_id}"
+        failures = 0
         for delay_s in delays(random.Random()):
+            pause_s = delay_s if longest_delay_s is None else min(delay_s, longest_delay_s)
             try:
                 answer = self.request("GET", path)
-            except ApiError as exc:
-                if exc.status != NOT_FOUND or resource_path is None or path == resource_path:
+            except (ApiError, httpx.TransportError) as exc:
+                if _is_gone(exc) and resource_path not in (None, path):
+                    path = str(resource_path)
+                    continue
+                failures += 1
+                if failures > MAX_FAILURES or not _is_passing(exc):
                     raise
-                path = resource_path
+                time.sleep(pause_s)
                 continue
+            failures = 0
             if on_poll is not None:
                 on_poll(answer)
             if answer["status"] in TERMINAL:
                 return _ended(answer)
-            time.sleep(delay_s if longest_delay_s is None else min(delay_s, longest_delay_s))
+            time.sleep(pause_s)
         raise AssertionError("the delays have no end")
+
+
+def _is_gone(error: Exception) -> bool:
+    return isinstance(error, ApiError) and error.status == NOT_FOUND
+
+
+def _is_passing(error: Exception) -> bool:
+    return not isinstance(error, ApiError) or error.status in (TOO_MANY, UNAVAILABLE)
 
 
 def _ended(answer: JsonObject) -> JsonObject:

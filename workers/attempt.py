@@ -6,13 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import structlog
+from pymongo.errors import PyMongoError
+
 from app.errors import WaybillError
 from app.receipts.family import Children
 from app.receipts.ledger import Ledger
 from app.receipts.progress import Progress, advance, begin
 from app.receipts.receipt import Piece, Receipt
+from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
+
+log = structlog.get_logger(__name__)
 
 # A report costs one acknowledged write; cancellation is noticed at most this much later.
 REPORT_INTERVAL_S: Final = 0.5
@@ -82,8 +88,7 @@ class Attempt:
             )
         )
         self._reported_at_s = time.monotonic()
-        if self.receipt.parent_task_id is not None:
-            self._ledger.families.roll_up(self.receipt.parent_task_id)
+        self._roll_up()
 
     def is_aborted(self) -> bool:
         """Whether the task is to end; asks MongoDB at most twice a second."""
@@ -129,6 +134,11 @@ class Attempt:
     def end(self, ending: Ending) -> Receipt | None:
         """Ends the task, or None: the lease is gone. The last child calls its parent."""
         ended = self._ledger.receipts.finish(self.task_id, self._token, ending, worker=self.worker)
+        if ended is not None and ending.status is not TaskStatusEnum.COMPLETED:
+            # It may have ended while it was planning: its children have nobody to work for.
+            reason = f"the parent task is {ended.status}"
+            actor = f"worker:{self.worker}"
+            self._ledger.cancellations.end_children(self.task_id, actor=actor, reason=reason)
         if ended is not None and ended.parent_task_id is not None:
             self._conclude(self._ledger.receipts.get(ended.parent_task_id))
         return ended
@@ -143,6 +153,15 @@ class Attempt:
     def _conclude(self, parent: Receipt) -> None:
         if parent.fanned_out and self._ledger.families.is_complete(parent.task_id):
             self._ledger.publisher.call(parent)
+
+    def _roll_up(self) -> None:
+        """Brings the parent's progress up to date; missing it once costs nothing."""
+        if self.receipt.parent_task_id is None:
+            return
+        try:
+            self._ledger.families.roll_up(self.receipt.parent_task_id)
+        except PyMongoError as exc:
+            log.warning("task.roll_up_failed", task_id=self.task_id, error=type(exc).__name__)
 
     def _take(self, receipt: Receipt | None) -> None:
         if receipt is None:

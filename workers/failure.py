@@ -7,21 +7,22 @@ from datetime import timedelta
 from typing import Final
 
 import redis.exceptions
-from pymongo.errors import ConnectionFailure
+from celery.exceptions import Retry
+from pymongo.errors import PyMongoError
 
+from app.database import is_away
 from app.errors import TransientError, WaybillError
 
-SERVERS: Final[tuple[type[Exception], ...]] = (
-    ConnectionFailure,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-)
+# Their own words name hosts, ports and queries.
+DATABASES: Final[tuple[type[Exception], ...]] = (PyMongoError, redis.exceptions.RedisError)
 # Errors of a server or a network that is away for the moment, whoever raised them.
 TRANSIENT: Final[tuple[type[Exception], ...]] = (
     TransientError,
     ConnectionError,
     TimeoutError,
-    *SERVERS,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    Retry,  # what Celery's own `self.retry()` raises
 )
 
 MESSAGE_LIMIT: Final = 500  # characters: a sentence, not a dump
@@ -42,24 +43,23 @@ class Failure:
 def describe(exc: Exception, *, transient_errors: tuple[type[Exception], ...]) -> Failure:
     """The failure that `exc` stands for; `transient_errors` are the job's own."""
     return Failure(
-        message=_storable(_sentence(exc))[:MESSAGE_LIMIT],
-        traceback=_storable("".join(tracebacks.format_exception(exc)))[-TRACEBACK_LIMIT:],
-        transient=isinstance(exc, (*TRANSIENT, *transient_errors)),
+        message=storable(_sentence(exc))[:MESSAGE_LIMIT],
+        traceback=storable("".join(tracebacks.format_exception(exc)))[-TRACEBACK_LIMIT:],
+        transient=isinstance(exc, (*TRANSIENT, *transient_errors)) or is_away(exc),
     )
 
 
 def _sentence(exc: Exception) -> str:
     name = type(exc).__name__
-    if isinstance(exc, SERVERS):
-        # The driver's own words name hosts and ports.
-        return f"A database that the job needs did not answer ({name})"
+    if isinstance(exc, DATABASES):
+        return f"A database did not do what the job asked ({name})"
     lines = str(exc).strip().splitlines()
     if not lines:
         return name
     return lines[0] if isinstance(exc, WaybillError) else f"{name}: {lines[0]}"
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """The text without lone surrogates, which MongoDB refuses."""
     return text.encode("utf-8", "backslashreplace").decode()
 

@@ -9,7 +9,7 @@ The message brings a task id. What runs, and whether, is decided by the claim on
 import random
 import uuid
 from datetime import timedelta
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import structlog
 from celery.contrib.abortable import AbortableTask
@@ -22,7 +22,7 @@ from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
 from workers import process
 from workers.attempt import AbortedError, Attempt, FanOut, LeaseLostError, SkippedError
-from workers.failure import Failure, backoff, describe
+from workers.failure import Failure, backoff, describe, storable
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ class Job(AbortableTask):
     abstract = True
     max_attempts: ClassVar[int | None] = None
     submittable: ClassVar[bool] = True
+    queue: ClassVar[str | None] = None  # where its messages go; the jobs' queue where it is None
     transient_errors: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __call__(self, task_id: str) -> None:
@@ -51,7 +52,7 @@ class Job(AbortableTask):
             job_id=str(self.request.id),
         )
         receipt = ledger.receipts.claim(task_id, holder)
-        if receipt is None and ledger.families.is_complete(task_id):
+        if receipt is None:
             receipt = ledger.families.claim_conclusion(task_id, holder)
         if receipt is None:
             log.info("task.claim_refused", task_id=task_id)
@@ -70,6 +71,13 @@ class Job(AbortableTask):
     def _carry_out(self, attempt: Attempt) -> None:
         self.request.update(attempt=attempt)
         try:
+            self._run_to_an_end(attempt)
+        except LeaseLostError as exc:
+            log.warning("task.lease_lost", task_id=attempt.task_id, error=str(exc))
+            raise Ignore from exc
+
+    def _run_to_an_end(self, attempt: Attempt) -> None:
+        try:
             attempt.raise_if_aborted()
             attempt.raise_if_orphaned()
             self._work(attempt)
@@ -79,10 +87,10 @@ class Job(AbortableTask):
             self.send_event("task-revoked", terminated=True, signum=None, expired=False)
             raise Ignore from None
         except SkippedError as exc:
-            self._end(attempt, Ending(TaskStatusEnum.SKIPPED, outputs=[{"reason": str(exc)}]))
-            return
-        except LeaseLostError as exc:
-            self._leave(exc)
+            reason = storable(str(exc))
+            self._end(attempt, Ending(TaskStatusEnum.SKIPPED, outputs=[{"reason": reason}]))
+        except LeaseLostError:
+            raise
         except Exception as exc:
             self._fail(attempt, exc)
             raise
@@ -100,11 +108,7 @@ class Job(AbortableTask):
 
     def _end(self, attempt: Attempt, ending: Ending) -> None:
         if attempt.end(ending) is None:
-            self._leave(LeaseLostError(f"The lease on task '{attempt.task_id}' was lost."))
-
-    def _leave(self, exc: LeaseLostError) -> NoReturn:
-        log.warning("task.lease_lost", error=str(exc))
-        raise Ignore from exc
+            raise LeaseLostError(f"The lease on task '{attempt.task_id}' was lost.")
 
     def _fail(self, attempt: Attempt, exc: Exception) -> None:
         """Records the failure; a transient one raises Celery's Retry, for Flower to show."""
@@ -137,7 +141,7 @@ class Job(AbortableTask):
             traceback=failure.traceback,
         )
         if attempt.give_back(move, delay=delay) is None:
-            self._leave(LeaseLostError(f"The lease on task '{attempt.task_id}' was lost."))
+            raise LeaseLostError(f"The lease on task '{attempt.task_id}' was lost.")
 
 
 def _listed(outputs: object) -> list[object] | None:

@@ -5,12 +5,12 @@ lease, and a worker that is dead or frozen loses it.
 """
 
 import threading
+import time
 from typing import Any, Final
 
 import structlog
 from celery import bootsteps
 from celery.worker import state
-from pymongo.errors import PyMongoError
 
 from app.receipts.job_type import JobType
 from workers import process
@@ -19,6 +19,7 @@ from workers.job import Job
 log = structlog.get_logger(__name__)
 
 STALL_S: Final = 1.0
+REGISTER_EVERY_S: Final = 3_600.0
 
 
 class LeaseKeeper(bootsteps.StartStopStep):
@@ -42,42 +43,45 @@ class LeaseKeeper(bootsteps.StartStopStep):
 
 
 def _keep(celery: Any, hostname: str) -> None:
-    worker = process.current(celery)
-    queues = list(celery.amqp.queues.consume_from)
-    registered = False
     pause = threading.Event()
+    registered_at_s: float | None = None
     while True:
         try:
-            if not registered:
-                worker.ledger.job_types.register(_job_types(celery))
-                registered = True
-            worker.ledger.pulse.beat(hostname, queues=queues)
-            running = _running_task_ids()
-            if running:
-                worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
-        except PyMongoError as exc:
-            log.warning("lease.renewal_failed", error=type(exc).__name__)
-            pause.wait(STALL_S)
-        else:
+            worker = process.current(celery)
+            _renew(worker)
+            worker.ledger.pulse.beat(hostname, queues=list(celery.amqp.queues.consume_from))
+            if registered_at_s is None or time.monotonic() - registered_at_s > REGISTER_EVERY_S:
+                worker.ledger.job_types.register(_job_types(celery, worker))
+                registered_at_s = time.monotonic()
             pause.wait(worker.settings.heartbeat_s)
+        # The root of a thread: whatever it is, without renewals every job here would run twice.
+        except Exception as exc:  # noqa: BLE001
+            log.warning("lease.renewal_failed", error=type(exc).__name__, reason=str(exc))
+            pause.wait(STALL_S)
+
+
+def _renew(worker: process.WorkerProcess) -> None:
+    running = _running_task_ids()
+    if running:
+        worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
 
 
 def _running_task_ids() -> list[str]:
     """The receipts of all requests that this worker has taken; only held leases are renewed."""
     return [
-        str(request.args[0])
+        str(task_id)
         for request in list(state.requests.values())
-        if isinstance(request.task, Job) and request.args
+        if isinstance(request.task, Job)
+        for task_id in (*request.args, *request.kwargs.values())
     ]
 
 
-def _job_types(celery: Any) -> list[JobType]:
-    default_attempts = process.current(celery).settings.max_attempts
+def _job_types(celery: Any, worker: process.WorkerProcess) -> list[JobType]:
     return [
         JobType(
             name=task.name,
-            queue=celery.conf.task_default_queue,
-            max_attempts=task.max_attempts or default_attempts,
+            queue=task.queue or celery.conf.task_default_queue,
+            max_attempts=task.max_attempts or worker.settings.max_attempts,
             submittable=task.submittable,
         )
         for task in celery.tasks.values()

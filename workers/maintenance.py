@@ -1,11 +1,17 @@
 """What Beat ticks. Each tick is a set of claims, so doing it twice or late harms nobody."""
 
+from datetime import timedelta
+from typing import Final
+
 import structlog
 from celery import Task
 
 from app.resources.batch import BatchStore
 from workers import process
 from workers.celery_app import app
+
+REAPER: Final = "reaper"
+LONGEST_GAP: Final = timedelta(seconds=6)  # three ticks
 
 log = structlog.get_logger(__name__)
 
@@ -18,8 +24,15 @@ def heartbeat(self: Task) -> None:
 
 @app.task(bind=True, name="waybill.reap_leases")
 def reap_leases(self: Task) -> None:
-    """Moves tasks on whose worker is lost."""
-    ledger = process.current(self.app).ledger
+    """Moves tasks on whose worker is lost.
+
+    Not at once after an outage of MongoDB or Beat: keepers that could not renew come first.
+    """
+    worker = process.current(self.app)
+    ledger = worker.ledger
+    heartbeat = timedelta(seconds=worker.settings.heartbeat_s)
+    if ledger.pulse.steady_for(REAPER, gap=LONGEST_GAP) < heartbeat:
+        return
     for receipt in ledger.leases.reap():
         parent_id = receipt.parent_task_id
         if receipt.is_terminal and parent_id and ledger.families.is_complete(parent_id):

@@ -5,6 +5,7 @@ forked later forgets what its parent had open and opens its own.
 """
 
 import os
+import threading
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +18,7 @@ from app.database import Document, connect
 from app.receipts.ledger import Ledger
 from app.settings import Settings, load_settings
 
-# How long a store operation of a job outlasts a MongoDB that is away.
+# How long a transition or report of a job outlasts a MongoDB that is away.
 PATIENCE: Final = timedelta(seconds=60)
 
 # One for each run of a worker, shared with the children that it forks: leases name it.
@@ -34,15 +35,21 @@ class WorkerProcess:
 
 
 _opened: dict[int, WorkerProcess] = {}
+_opening: dict[int, threading.Lock] = {}
 
 
 def current(celery: Celery) -> WorkerProcess:
-    """This process's own stores, opened at the first call."""
+    """This process's own stores, opened at the first call, from any thread."""
     pid = os.getpid()
-    if pid not in _opened:
-        settings = load_settings()
-        database = connect(settings, role="worker", wait_s=5)
-        ledger = Ledger.open(settings, database, celery, patience=PATIENCE)
-        _opened.clear()
-        _opened[pid] = WorkerProcess(settings, database, ledger)
-    return _opened[pid]
+    # By process: a child must not wait for a lock that its parent held when it was forked.
+    with _opening.setdefault(pid, threading.Lock()):
+        if pid not in _opened:
+            _opened[pid] = _open(celery)
+        return _opened[pid]
+
+
+def _open(celery: Celery) -> WorkerProcess:
+    settings = load_settings()
+    database = connect(settings, role="worker", wait_s=5, answer_s=30)
+    ledger = Ledger.open(settings, database, celery, patience=PATIENCE)
+    return WorkerProcess(settings, database, ledger)

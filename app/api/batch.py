@@ -13,12 +13,12 @@ from app.api.idempotency import CREATES, IdempotentRoute
 from app.api.listing import ListBody, ListParams, envelope, list_query
 from app.api.request_id import current_request_id
 from app.api.task import kill
-from app.errors import AlreadyExistsError, BadRequestError, InvalidError
+from app.errors import AlreadyExistsError, BadRequestError, InvalidError, NotFoundError
 from app.query.field import Field as ListField
 from app.query.field import FieldSet, Kind
 from app.receipts.receipt import NewTask, Receipt, rfc3339
 from app.receipts.status import TaskStatusEnum
-from app.resources.batch import TASK_TYPE, Batch
+from app.resources.batch import TASK_TYPE, Batch, Plan
 from app.resources.bucket import Bucket
 from app.stores import Stores, stores_of
 
@@ -119,9 +119,8 @@ def submit_batch(
     """The task that processes the batch; a second submit gives the same one."""
     batch = _find(stores, caller, bucket_identifier, batch_id)
     if batch.task_id is not None:
-        return stores.ledger.receipts.get(batch.task_id).to_json()
-    _check_ready(stores, batch)
-    return _start(stores, batch, caller).to_json()
+        return _task_of(stores, batch).to_json()
+    return _start(stores, batch, caller)
 
 
 @router.post(
@@ -137,8 +136,7 @@ def retry_batch(bucket_identifier: str, batch_id: str, caller: Writer, stores: H
     receipt = stores.ledger.receipts.find(batch.task_id)
     if receipt is not None and not receipt.is_terminal:
         raise AlreadyExistsError(f"The batch is {receipt.status}: only one that ended is retried")
-    _check_ready(stores, batch)
-    return _start(stores, batch, caller).to_json()
+    return _start(stores, batch, caller)
 
 
 @router.post("/buckets/{bucket_identifier}/batches/{batch_id}/cancel")
@@ -154,20 +152,21 @@ def cancel_batch(
     if batch.task_id is None:
         raise BadRequestError("The batch is a DRAFT: nothing runs that could be canceled")
     reason = body.reason if body else None
-    receipt, _ = kill(stores, batch.task_id, caller.namespace_id, caller.actor, reason)
+    task_id = _task_of(stores, batch).task_id
+    receipt, _ = kill(stores, task_id, caller.namespace_id, caller.actor, reason)
     return receipt.to_json()
 
 
 @router.get("/buckets/{bucket_identifier}/batches/{batch_id}")
 def get_batch(bucket_identifier: str, batch_id: str, caller: Reader, stores: Held) -> JsonObject:
     """The batch; its status is its task's."""
-    return _describe(stores, [_find(stores, caller, bucket_identifier, batch_id)])[0]
+    return _describe(stores, _find(stores, caller, bucket_identifier, batch_id))
 
 
 @router.get("/batches/{batch_id}")
 def get_batch_anywhere(batch_id: str, caller: Reader, stores: Held) -> JsonObject:
     """The batch, whichever bucket it belongs to."""
-    return _describe(stores, [stores.batches.get(batch_id, namespace_id=caller.namespace_id)])[0]
+    return _describe(stores, stores.batches.get(batch_id, namespace_id=caller.namespace_id))
 
 
 @router.post("/buckets/{bucket_identifier}/batches/list")
@@ -187,7 +186,7 @@ def list_batches(
         namespace_id=caller.namespace_id,
         bucket_id=bucket.bucket_id,
     )
-    described = {answer["batch_id"]: answer for answer in _describe(stores, page.results)}
+    described = _describe_all(stores, page.results)
     return envelope(request, page.map(lambda batch: described[batch.batch_id]))
 
 
@@ -253,10 +252,11 @@ def _add(stores: Stores, batch: Batch, object_ids: Iterable[str]) -> JsonObject:
     if not stores.members.add(batch, object_ids):
         raise AlreadyExistsError("The batch was submitted meanwhile: only a DRAFT takes objects")
     current = stores.batches.get(batch.batch_id, namespace_id=batch.namespace_id)
-    return _describe(stores, [current])[0]
+    return _describe(stores, current)
 
 
-def _check_ready(stores: Stores, batch: Batch) -> None:
+def _plan(stores: Stores, batch: Batch) -> Plan:
+    """What a submit settles; `InvalidError` for a batch that has nothing to do."""
     if batch.object_count == 0:
         raise InvalidError.at("batch", "object_ids", message="the batch has no objects: add some")
     reading = stores.collections.reading(
@@ -265,9 +265,11 @@ def _check_ready(stores: Stores, batch: Batch) -> None:
     if not reading:
         message = "no collection reads this bucket: create one, or name it in collection_ids"
         raise InvalidError.at("batch", "collection_ids", message=message)
+    collection_ids = [collection.collection_id for collection in reading]
+    return Plan(collection_ids, stores.settings.chunk_objects)
 
 
-def _start(stores: Stores, batch: Batch, caller: Caller) -> Receipt:
+def _start(stores: Stores, batch: Batch, caller: Caller) -> JsonObject:
     task = NewTask(
         task_type=TASK_TYPE,
         namespace_id=batch.namespace_id,
@@ -281,21 +283,42 @@ def _start(stores: Stores, batch: Batch, caller: Caller) -> Receipt:
         },
         max_attempts=stores.settings.max_attempts,
     )
-    receipt, is_new = stores.batches.submit(batch, task)
+    receipt, is_new = stores.batches.submit(batch, _plan(stores, batch), task)
     if is_new:
         stores.ledger.submission.send([receipt])
+    return receipt.to_json()
+
+
+def _task_of(stores: Stores, batch: Batch) -> Receipt:
+    """The receipt of a submitted batch; `NotFoundError` once it is past its retention."""
+    assert batch.task_id is not None
+    receipt = stores.ledger.receipts.find(batch.task_id)
+    if receipt is None:
+        raise NotFoundError(
+            f"The batch is {batch.status}; the receipt of its task is past its retention"
+        )
     return receipt
 
 
-def _describe(stores: Stores, batches: Sequence[Batch]) -> list[JsonObject]:
-    ids = [batch.task_id for batch in batches if batch.task_id]
-    receipts = {receipt.task_id: receipt for receipt in stores.ledger.receipts.find_many(ids)}
-    answers = []
-    for batch in batches:
-        count = stores.extractions.failure_count(batch.batch_id) if batch.task_id else 0
-        failures = (
-            stores.extractions.failures(batch.batch_id, limit=FAILURES_SHOWN) if count else []
+def _describe(stores: Stores, batch: Batch) -> JsonObject:
+    """One batch, with the first of its failures."""
+    count = stores.extractions.failure_count(batch.batch_id) if batch.task_id else 0
+    failures = stores.extractions.failures(batch.batch_id, limit=FAILURES_SHOWN) if count else []
+    receipt = stores.ledger.receipts.find(batch.task_id) if batch.task_id else None
+    return batch_json(batch, receipt, failures, count)
+
+
+def _describe_all(stores: Stores, batches: Sequence[Batch]) -> dict[str, JsonObject]:
+    """Many batches by id, with the counts of their failures only: two queries for all of them."""
+    task_ids = [batch.task_id for batch in batches if batch.task_id]
+    receipts = {found.task_id: found for found in stores.ledger.receipts.find_many(task_ids)}
+    counts = stores.extractions.failure_counts([batch.batch_id for batch in batches])
+    return {
+        batch.batch_id: batch_json(
+            batch,
+            receipts.get(batch.task_id) if batch.task_id else None,
+            (),
+            counts.get(batch.batch_id, 0),
         )
-        receipt = receipts.get(batch.task_id) if batch.task_id else None
-        answers.append(batch_json(batch, receipt, failures, count))
-    return answers
+        for batch in batches
+    }

@@ -13,8 +13,9 @@ from app.resources.batch import Batch
 # A running batch reports every second or so; silence for this long means that nobody works on it.
 STALLED_AFTER: Final = timedelta(minutes=2)
 
-INFRASTRUCTURE: Final = ("was lost", "ConnectionError", "chunks failed")
-TIMEOUT: Final = ("Timeout", "timed out", "TimeLimitExceeded")
+# The signs of each category in the sentences that receipts have of it.
+INFRASTRUCTURE: Final = ("was lost", "ConnectionError", "A database did not")
+TIMEOUT: Final = ("TimeoutError", "TimeLimitExceeded")
 VALIDATION: Final = "schema_violation"
 
 

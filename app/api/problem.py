@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from pymongo.errors import ConnectionFailure, PyMongoError
 from starlette.exceptions import HTTPException
 
+from app.database import is_away
 from app.errors import (
     AlreadyExistsError,
     BadRequestError,
@@ -135,7 +136,7 @@ def _permanent(_: Request, exc: Exception) -> JSONResponse:
 def _database(request: Request, exc: Exception) -> JSONResponse:
     """Retryable server errors (a primary that steps down) are 503, the rest are defects."""
     assert isinstance(exc, PyMongoError)
-    if exc.timeout or exc.has_error_label("RetryableWriteError"):
+    if is_away(exc):
         return _transient(request, exc)
     _log.error("request.failed", path=request.url.path, exc_info=exc)
     return answer(500, UNEXPECTED)

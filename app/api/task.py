@@ -11,14 +11,15 @@ from app.api.idempotency import CREATES, IdempotentRoute
 from app.api.listing import ListBody, ListParams, envelope, list_query
 from app.api.partial import partial_answer
 from app.api.request_id import current_request_id
-from app.errors import CallerError, InvalidError
+from app.errors import BadRequestError, CallerError, InvalidError
 from app.query.field import Field as ListField
 from app.query.field import FieldSet, Kind
 from app.query.page import list_page
+from app.receipts.draft import storable_flaw
 from app.receipts.job_type import JobType
 from app.receipts.receipt import NewTask, Receipt, rfc3339
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import WITHOUT_HISTORY
+from app.receipts.store import BRIEF
 from app.stores import Stores, stores_of
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=IdempotentRoute)
@@ -34,11 +35,10 @@ FIELDS: Final = FieldSet(
         "task_type": ListField("task_type", nullable=False),
         "status": ListField("status", nullable=False, choices=STATUSES),
         "namespace_id": ListField("namespace_id", nullable=False),
-        "parent_task_id": ListField("parent_task_id"),
         "error_message": ListField("error_message"),
         "attempt": ListField("attempt", Kind.NUMBER, nullable=False),
         "created_at": ListField("created_at", Kind.DATETIME, sortable=True, nullable=False),
-        "updated_at": ListField("updated_at", Kind.DATETIME, sortable=True, nullable=False),
+        "updated_at": ListField("updated_at", Kind.DATETIME, nullable=False),
         "started_at": ListField("started_at", Kind.DATETIME, sortable=True),
         "ended_at": ListField("ended_at", Kind.DATETIME, sortable=True),
         "inputs": ListField("inputs", Kind.ANY),
@@ -87,7 +87,7 @@ async def get_task(
 ) -> Response:
     """The receipt: from Redis, or from MongoDB where no copy can be believed."""
     reading = await stores.reader.read(task_id, namespace_id=caller.namespace_id)
-    headers = {"ETag": f'"{reading.version}"'}
+    headers = {"ETag": f'"{reading.etag}"'}
     if not reading.terminal:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if if_none_match == headers["ETag"]:
@@ -112,7 +112,7 @@ def list_tasks(
         scope,
         list_query(params, body, also),
         FIELDS,
-        projection=WITHOUT_HISTORY,
+        projection=BRIEF,
     )
     return envelope(request, page.map(lambda row: Receipt.from_document(row).to_json()))
 
@@ -146,7 +146,7 @@ def delete_task(task_id: str, caller: Deleter, stores: Held) -> dict[str, object
 
 @router.post("/submit", status_code=202, openapi_extra=CREATES)
 def submit_tasks(body: SubmitBody, caller: Writer, stores: Held) -> dict[str, object]:
-    """Stores receipts for tasks of registered types; each request succeeds or fails alone."""
+    """Stores receipts for tasks of registered types; a task that is refused stops no other."""
     types = {name: kind for name, kind in stores.ledger.job_types.all().items() if kind.submittable}
     accepted: list[NewTask] = []
     errors: dict[int, CallerError] = {}
@@ -156,10 +156,16 @@ def submit_tasks(body: SubmitBody, caller: Writer, stores: Held) -> dict[str, ob
             known = ", ".join(sorted(types)) or "none, until a worker with WAYBILL_IMPORTS starts"
             message = f"'{task.task_type}' is no registered task type: registered are {known}"
             errors[index] = InvalidError.at("tasks", index, "task_type", message=message)
+        elif (flaw := _flaw(task)) is not None:
+            errors[index] = InvalidError.at("tasks", index, message=f"The task's content {flaw}")
         else:
             accepted.append(_new_task(task, kind, caller))
     receipts = stores.ledger.submission.submit(accepted) if accepted else []
     return partial_answer([receipt.to_json() for receipt in receipts], errors)
+
+
+def _flaw(task: SubmittedTask) -> str | None:
+    return storable_flaw([task.inputs, task.additional_data])
 
 
 def _new_task(task: SubmittedTask, kind: JobType, caller: Caller) -> NewTask:
@@ -180,6 +186,8 @@ def kill(
     """Stores the intent, ends what waits, tells the control worker, and says what came of it."""
     ledger = stores.ledger
     before = ledger.receipts.get(task_id, namespace_id=namespace_id)
+    if before.parent_task_id is not None:
+        raise BadRequestError(f"The task is a part of task '{before.parent_task_id}': kill that")
     if before.is_terminal:
         return before, f"The task had ended before: it is {before.status}."
     ledger.cancellations.request(task_id, actor=actor, reason=reason)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from app.broker import CONCLUSIONS_QUEUE, JOBS_QUEUE
 from app.embedded.layout import Layout
 from app.embedded.port import LOOPBACK
 from app.embedded.program import Program
@@ -80,9 +81,19 @@ def _environment(stack: Stack, layout: Layout, inherited: Mapping[str, str]) -> 
     }
 
 
+JOB_QUEUES: Final = f"{JOBS_QUEUE},{CONCLUSIONS_QUEUE}"
+
+
 def _command_lines(stack: Stack, layout: Layout) -> dict[str, tuple[str, ...]]:
     schedule = str(layout.run / "beat-schedule")
-    jobs = ("--queues", "waybill.jobs", "--pool", "prefork", "--concurrency", str(stack.workers))
+    jobs = (
+        "--queues",
+        JOB_QUEUES,
+        "--pool",
+        "prefork",
+        "--concurrency",
+        str(stack.workers),
+    )
     return {
         "api": (
             *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),

@@ -24,14 +24,19 @@ KEY_PREFIX: Final = "waybill:task:"
 # this often at most.
 OPEN_COPY_TRUST_MS: Final = 3_000
 
-# KEYS[1] the copy; ARGV version, namespace, terminal (0 or 1), body, TTL in ms. A read of
-# MongoDB that is as new as the copy renews the trust in it.
+# A large copy would take the broker's memory and time with each report; MongoDB serves it.
+MAX_COPY_BYTES: Final = 256 * 1024
+
+# KEYS[1] the copy; ARGV version, namespace, terminal (0 or 1), etag, body, TTL in ms, trust in
+# ms, by Redis's own clock. A read of MongoDB that is as new as the copy renews the trust in it.
 _PUT: Final = """
 local held = redis.call('HGET', KEYS[1], 'version')
 if held and tonumber(held) > tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[1], 'namespace', ARGV[2],
-           'terminal', ARGV[3], 'body', ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
+local now = redis.call('TIME')
+local until_ms = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[7]
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'namespace', ARGV[2], 'terminal', ARGV[3],
+           'etag', ARGV[4], 'body', ARGV[5], 'until_ms', string.format('%.0f', until_ms))
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 """
 
@@ -41,20 +46,28 @@ class Copy:
     """A receipt's JSON (UTF-8 bytes) as Redis holds it."""
 
     namespace_id: str
-    version: int
+    etag: str
     terminal: bool
     body: bytes
 
     @classmethod
-    def from_reply(cls, fields: list[bytes | None], remaining_ms: int, ttl_ms: int) -> Self | None:
-        """The copy in a reply to HMGET and PTTL, or None where there is none to believe."""
-        namespace, version, terminal, body = fields
-        if namespace is None or version is None or body is None:
+    def from_reply(cls, fields: list[bytes | None], now: tuple[int, int]) -> Self | None:
+        """The copy in a reply to HMGET and TIME, or None where there is none to believe."""
+        namespace, etag, terminal, body, until_ms = fields
+        if namespace is None or etag is None or body is None or until_ms is None:
             return None
+        seconds, microseconds = now
         is_terminal = terminal == b"1"
-        if not is_terminal and ttl_ms - remaining_ms > OPEN_COPY_TRUST_MS:
+        if not is_terminal and seconds * 1000 + microseconds // 1000 > int(until_ms):
             return None
-        return cls(namespace.decode(), int(version), is_terminal, body)
+        return cls(namespace.decode(), etag.decode(), is_terminal, body)
+
+
+def etag_of(receipt: Receipt, place: Place) -> str:
+    """What changes whenever the answer does; a place changes while the receipt does not."""
+    if place.position is None:
+        return str(receipt.version)
+    return f"{receipt.version}.{place.position}.{place.wait_minutes}"
 
 
 def render(receipt: Receipt, *, place: Place, from_mongodb: bool) -> bytes:
@@ -64,7 +77,7 @@ def render(receipt: Receipt, *, place: Place, from_mongodb: bool) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-FIELDS: Final = ("namespace", "version", "terminal", "body")
+FIELDS: Final = ("namespace", "etag", "terminal", "body", "until_ms")
 
 
 class ReceiptCache:
@@ -79,12 +92,17 @@ class ReceiptCache:
         """Stores the copy unless a newer one is there; safe to repeat."""
         if self._pause.is_on:
             return
+        body = render(receipt, place=place, from_mongodb=False)
+        if len(body) > MAX_COPY_BYTES:
+            return
         arguments: list[bytes | str | int] = [
             receipt.version,
             receipt.namespace_id,
             int(receipt.is_terminal),
-            render(receipt, place=place, from_mongodb=False),
+            etag_of(receipt, place),
+            body,
             self._ttl_ms,
+            OPEN_COPY_TRUST_MS,
         ]
         try:
             self._put(keys=[KEY_PREFIX + receipt.task_id], args=arguments)

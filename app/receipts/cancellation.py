@@ -9,7 +9,7 @@ from typing import Final
 from app.database import Document
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import TERMINAL_VALUES, ReceiptStore
+from app.receipts.store import BRIEF, TERMINAL_VALUES, ReceiptStore
 from app.receipts.transition import NOW, Move, literal
 
 BEFORE_START: Final = "canceled before it started"
@@ -43,17 +43,21 @@ class CancellationStore:
         return self._end_waiting(receipt) or self._receipts.get(task_id)
 
     def unapplied(self) -> list[str]:
-        """Ids of waiting tasks whose cancellation is stored but not carried out, a bounded page."""
-        query = {
-            "status": {"$in": [status.value for status in WAITING]},
-            "cancellation": {"$ne": None},
-        }
+        """Ids of tasks whose cancellation is stored and may not be carried out, a bounded page.
+
+        Tasks that wait, and parents, whose children may not have been told.
+        """
+        is_due = [
+            {"status": {"$in": [status.value for status in WAITING]}},
+            {"status": TaskStatusEnum.PROCESSING.value, "fan_out": {"$ne": None}},
+        ]
+        query = {"cancellation.requested_at": {"$exists": True}, "$or": is_due}
         return [row["_id"] for row in self._tasks.find(query, {"_id": 1}, limit=PER_SWEEP)]
 
     def end_children(self, parent_id: str, *, actor: str, reason: str | None) -> None:
         """Cancels the children that wait and asks those that run to end; safe to repeat."""
         open_children = {"parent_task_id": parent_id, "status": {"$nin": TERMINAL_VALUES}}
-        for document in self._tasks.find(open_children, {"history": 0}):
+        for document in self._tasks.find(open_children, BRIEF):
             child = Receipt.from_document(document)
             self.request(child.task_id, actor=actor, reason=reason)
             self._end_waiting(self._receipts.get(child.task_id))

@@ -14,15 +14,15 @@ from pymongo import UpdateOne
 
 from app.database import Document
 from app.identity import derived_id
+from app.receipts.draft import new_document
 from app.receipts.progress import Progress, advance, begin
 from app.receipts.receipt import NewTask, Piece, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import TERMINAL_VALUES, Holder, ReceiptStore, new_document
+from app.receipts.store import BRIEF, TERMINAL_VALUES, Holder, ReceiptStore
 from app.receipts.transition import NOW, earlier, literal
 
 CHILDREN_PER_WRITE: Final = 500
 ROLL_UP_INTERVAL: Final = timedelta(seconds=1)
-OVERDUE_PER_SWEEP: Final = 1_000
 # A conclusion's message is on its way for about this long before the sweep sends another.
 CALLED_AGAIN_AFTER: Final = timedelta(seconds=10)
 
@@ -45,8 +45,9 @@ class Children:
     first_error: str | None
 
     @property
-    def failed(self) -> int:
-        return self.by_status.get(TaskStatusEnum.FAILED, 0)
+    def unfinished(self) -> int:
+        """Children that ended without doing their part: failed, or canceled one by one."""
+        return self.total - self.by_status.get(TaskStatusEnum.COMPLETED, 0)
 
     @property
     def total(self) -> int:
@@ -92,13 +93,13 @@ class FamilyStore:
     def waiting(self, parent_id: str) -> list[Receipt]:
         """The PENDING children, in order; empty when all are taken."""
         query = {"parent_task_id": parent_id, "status": TaskStatusEnum.PENDING.value}
-        cursor = self._tasks.find(query, {"history": 0}).sort("ordinal", 1)
+        cursor = self._tasks.find(query, BRIEF).sort("ordinal", 1)
         return [Receipt.from_document(document) for document in cursor]
 
     def running(self, parent_id: str) -> list[Receipt]:
         """The children that a worker holds."""
         query = {"parent_task_id": parent_id, "status": TaskStatusEnum.PROCESSING.value}
-        return [Receipt.from_document(row) for row in self._tasks.find(query, {"history": 0})]
+        return [Receipt.from_document(row) for row in self._tasks.find(query, BRIEF)]
 
     def is_complete(self, parent_id: str) -> bool:
         """Whether every child has ended. Once true it stays true: a parent fans out once."""
@@ -106,10 +107,16 @@ class FamilyStore:
         return self._tasks.count_documents(query, limit=1) == 0
 
     def claim_conclusion(self, parent_id: str, holder: Holder) -> Receipt | None:
-        """Takes the lease of a parent whose children have all ended, or None: somebody has it.
+        """Takes the lease of a parent whose children have all ended, or None.
+
+        None where the task has not fanned out, children are open, or somebody has the lease.
 
         Bounded like an attempt: a conclusion that kills its worker each time ends the task.
         """
+        parent = self._receipts.find(parent_id)
+        # In this order: a parent that is still planning has no children, so none are open.
+        if parent is None or not parent.fanned_out or not self.is_complete(parent_id):
+            return None
         sets: Document = {
             **self._receipts.held_by(holder),
             "fan_out.conclusions": {"$add": ["$fan_out.conclusions", 1]},
@@ -145,11 +152,11 @@ class FamilyStore:
     def overdue(self) -> list[Receipt]:
         """Parents to call again: their children have all ended, and nobody concludes them.
 
-        A bounded page; each is named once in `CALLED_AGAIN_AFTER`, whoever asks.
+        Each is named once in `CALLED_AGAIN_AFTER`, whoever asks.
         """
         is_due = {"$lte": ["$fan_out.called_at", earlier(CALLED_AGAIN_AFTER)]}
         query = {**_CONCLUDABLE, "$expr": is_due}
-        found = self._tasks.find(query, {"_id": 1}, limit=OVERDUE_PER_SWEEP)
+        found = self._tasks.find(query, {"_id": 1})
         called = [
             self._receipts.change(
                 row["_id"],

@@ -5,14 +5,17 @@ The API never imports a job: it knows a type by the registration of the worker t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
-from pymongo import UpdateOne
+from pymongo import IndexModel, UpdateOne
 from pymongo.database import Database
 
 from app.database import Document
 
 COLLECTION: Final = "job_types"
+# Workers say what they serve once an hour.
+FORGOTTEN_AFTER: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class JobTypeStore:
         ]
         if writes:
             self._types.bulk_write(writes, ordered=False)
+
+    def ensure_indexes(self) -> None:
+        """Makes the index that forgets types which no worker serves any more; safe to repeat."""
+        seconds = int(FORGOTTEN_AFTER.total_seconds())
+        self._types.create_indexes([IndexModel([("registered_at", 1)], expireAfterSeconds=seconds)])
 
     def all(self) -> dict[str, JobType]:
         """Every registered type by its name."""

@@ -7,12 +7,17 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
+from pymongo.errors import OperationFailure
+
 from app.receipts.cancellation import CancellationStore
 from app.receipts.family import RELEASED
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import ReceiptStore
+from app.receipts.store import BRIEF, ReceiptStore
 from app.receipts.transition import NOW, Move, later, literal
+
+log = structlog.get_logger(__name__)
 
 REAPED_PER_SWEEP: Final = 1_000
 ACTOR: Final = "reaper"
@@ -45,18 +50,25 @@ class LeaseStore:
         """
         now = self._now()
         expired = self._tasks.find(
-            {"lease.expires_at": {"$lt": now}}, {"history": 0}, limit=REAPED_PER_SWEEP
+            {"lease.expires_at": {"$lt": now}}, BRIEF, limit=REAPED_PER_SWEEP
         )
         reaped = []
         for document in expired:
-            moved = self._reap_one(Receipt.from_document(document), document["lease"])
-            if moved is None:
+            try:
+                moved = self._reap_one(Receipt.from_document(document), document["lease"])
+            except OperationFailure as exc:  # one that cannot be moved must not hold up the others
+                log.error("lease.reap_failed", task_id=document["_id"], error=str(exc))
                 continue
-            reaped.append(moved)
-            if moved.is_terminal:  # its worker may have been lost while it was planning children
-                reason = f"the parent task is {moved.status}"
-                self._cancellations.end_children(moved.task_id, actor=ACTOR, reason=reason)
+            if moved is not None:
+                reaped.append(moved)
         return reaped
+
+    def _end_children(self, parent: Receipt | None) -> Receipt | None:
+        """A parent's worker may have been lost while it was planning children."""
+        if parent is not None and parent.is_terminal:
+            reason = f"the parent task is {parent.status}"
+            self._cancellations.end_children(parent.task_id, actor=ACTOR, reason=reason)
+        return parent
 
     def _reap_one(self, receipt: Receipt, lease: dict[str, str]) -> Receipt | None:
         worker, token = lease["worker"], lease["token"]
@@ -65,7 +77,9 @@ class LeaseStore:
         if receipt.cancellation is not None:
             move = _reaped(TaskStatusEnum.CANCELED, lost, worker)
             sets = {"cancellation.outcome": literal("its worker was lost")}
-            return self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+            return self._end_children(
+                self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+            )
         if receipt.fanned_out and receipt.conclusions < receipt.max_attempts:
             return self._receipts.change(receipt.task_id, RELEASED, guard=guard)
         if not receipt.fanned_out and receipt.attempt < receipt.max_attempts:
@@ -74,7 +88,9 @@ class LeaseStore:
         message = f"{lost} No attempt is left of {receipt.max_attempts}."
         move = _reaped(TaskStatusEnum.FAILED, message, worker)
         sets = {"error_message": literal(message)}
-        return self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+        return self._end_children(
+            self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+        )
 
     def _now(self) -> datetime:
         now: datetime = self._tasks.database.command("hello")["localTime"]

@@ -10,7 +10,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from app.broker import CONTROL_QUEUE
+from app.broker import CONCLUSIONS_QUEUE, CONTROL_QUEUE
 from app.receipts.pause import Pause
 from app.receipts.receipt import Receipt
 
@@ -31,11 +31,8 @@ class Publisher:
         return self._send(receipt.task_type, receipt.task_id, receipt.queue)
 
     def call(self, parent: Receipt) -> bool:
-        """Sends for the conclusion of a task whose children have ended.
-
-        On the control queue, where it does not wait behind the pieces of other tasks.
-        """
-        return self._send(parent.task_type, parent.task_id, CONTROL_QUEUE)
+        """Sends for the conclusion of a task whose children have ended."""
+        return self._send(parent.task_type, parent.task_id, CONCLUSIONS_QUEUE)
 
     def tell(self, task_name: str, task_id: str) -> bool:
         """Sends a control task about `task_id`; a sweep does the same work if it is lost."""

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from pymongo import IndexModel
+from pymongo import IndexModel, ReturnDocument
 from pymongo.database import Database
 
 from app.database import Document
@@ -31,6 +31,20 @@ class PulseStore:
         self._pulses.update_one(
             {"_id": name}, [{"$set": {"at": NOW, "queues": queues or []}}], upsert=True
         )
+
+    def steady_for(self, name: str, *, gap: timedelta) -> timedelta:
+        """Records a sign of life, and how long `name` has given them without a longer gap."""
+        interrupted = {"$gt": [{"$subtract": [NOW, "$at"]}, int(gap.total_seconds() * 1000)]}
+        since = {"$cond": [interrupted, NOW, {"$ifNull": ["$since", NOW]}]}
+        row = self._pulses.find_one_and_update(
+            {"_id": name},
+            [{"$set": {"since": since}}, {"$set": {"at": NOW}}],
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        assert row is not None  # an upsert that returns what it left
+        steady: timedelta = row["at"] - row["since"]
+        return steady
 
     def age(self, name: str = BEAT) -> timedelta | None:
         """How long ago `name` was heard, or None: never."""

@@ -8,7 +8,7 @@ from app.database import Document
 from app.receipts.publisher import Publisher
 from app.receipts.receipt import NO_PLACE, Place, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import ReceiptStore
+from app.receipts.store import BRIEF, ReceiptStore
 from app.receipts.transition import NOW, earlier
 
 PENDING: Final = TaskStatusEnum.PENDING.value
@@ -86,7 +86,7 @@ class QueueStore:
     def _find(self, query: Document, queue: str, limit: int) -> list[Receipt]:
         cursor = self._tasks.find(
             {"status": PENDING, "queue": queue, **query},
-            {"history": 0},
+            BRIEF,
             sort=[("published_at", 1)],
             limit=limit,
         )

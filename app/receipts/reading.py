@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from starlette.concurrency import run_in_threadpool
 
 from app.errors import NotFoundError
-from app.receipts.cache import FIELDS, KEY_PREFIX, Copy, render
+from app.receipts.cache import FIELDS, KEY_PREFIX, Copy, etag_of, render
 from app.receipts.pause import Pause
 from app.receipts.queue import QueueStore
 from app.receipts.store import ReceiptStore
@@ -22,23 +22,20 @@ TIMEOUT_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One answer: the task's JSON (UTF-8 bytes) at `version`."""
+    """One answer: the task's JSON (UTF-8 bytes)."""
 
     body: bytes
-    version: int
+    etag: str
     terminal: bool
 
 
 class ReceiptReader:
     """Reads receipts from an event loop. Redis may be away: then it reads MongoDB."""
 
-    def __init__(
-        self, redis: Redis, receipts: ReceiptStore, queue: QueueStore, *, ttl_s: int
-    ) -> None:
+    def __init__(self, redis: Redis, receipts: ReceiptStore, queue: QueueStore) -> None:
         self._redis = redis
         self._receipts = receipts
         self._queue = queue
-        self._ttl_ms = ttl_s * 1000
         self._pause = Pause()
 
     @classmethod
@@ -49,7 +46,7 @@ class ReceiptReader:
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
         )
-        return cls(redis, receipts, queue, ttl_s=settings.receipt_cache_ttl_s)
+        return cls(redis, receipts, queue)
 
     async def read(self, task_id: str, *, namespace_id: str) -> Reading:
         """The task, or `NotFoundError` for an id that is not in the namespace."""
@@ -58,7 +55,7 @@ class ReceiptReader:
             return await run_in_threadpool(self._truth, task_id, namespace_id)
         if copy.namespace_id != namespace_id:
             raise NotFoundError(f"There is no task '{task_id}'.")
-        return Reading(copy.body, copy.version, copy.terminal)
+        return Reading(copy.body, copy.etag, copy.terminal)
 
     async def ping(self) -> None:
         """Returns when Redis answers; raises redis-py's error when it does not."""
@@ -75,17 +72,17 @@ class ReceiptReader:
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
                 pipeline.hmget(key, FIELDS)
-                pipeline.pttl(key)
-                fields, remaining_ms = await pipeline.execute()
+                pipeline.time()
+                fields, now = await pipeline.execute()
         except RedisError as exc:
             self._pause.begin()
             log.warning("receipt.copy_unreadable", task_id=task_id, error=type(exc).__name__)
             return None
-        return Copy.from_reply(fields, remaining_ms, self._ttl_ms)
+        return Copy.from_reply(fields, now)
 
     def _truth(self, task_id: str, namespace_id: str) -> Reading:
         receipt = self._receipts.get(task_id, namespace_id=namespace_id)
         place = self._queue.place(receipt)
         self._receipts.cache.put(receipt, place=place)
         body = render(receipt, place=place, from_mongodb=True)
-        return Reading(body, receipt.version, receipt.is_terminal)
+        return Reading(body, etag_of(receipt, place), receipt.is_terminal)

@@ -98,7 +98,6 @@ class Receipt:
     fanned_out: bool
     conclusions: int  # how often a fanned-out task's conclusion was begun
     lease_token: str | None
-    last_token: str | None
     job_id: str | None  # the Celery id of the current attempt, null before the first
 
     @classmethod
@@ -126,12 +125,11 @@ class Receipt:
             version=document["version"],
             progress=Progress(**progress) if progress else None,
             cancellation=Cancellation(**cancellation) if cancellation else None,
-            checkpoint=document["checkpoint"],
+            checkpoint=document.get("checkpoint"),
             parent_task_id=document["parent_task_id"],
             fanned_out=document["fan_out"] is not None,
             conclusions=(document["fan_out"] or {}).get("conclusions", 0),
             lease_token=lease["token"] if lease else None,
-            last_token=document["last_token"],
             job_id=document["job_id"],
         )
 
@@ -141,8 +139,9 @@ class Receipt:
 
     @property
     def additional_data_json(self) -> JsonObject:
-        """What the task's owner stored with it, and the Celery id of the current attempt."""
-        return {**self.additional_data, "job_id": self.job_id}
+        """What the task's owner stored with it, the Celery id of the current attempt, and where
+        the answer comes from."""
+        return {**self.additional_data, "job_id": self.job_id, "from_mongodb": True}
 
     def to_json(self, place: Place = NO_PLACE) -> JsonObject:
         """The task as users read it, with its place in the queue where that was counted."""

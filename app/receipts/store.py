@@ -6,7 +6,7 @@ returns and may be repeated with the same token without harm.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -17,19 +17,21 @@ from pymongo.errors import AutoReconnect
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from app.database import Document
-from app.errors import NotFoundError, PermanentError
+from app.errors import NotFoundError
 from app.identity import new_id
-from app.json_value import json_flaw
 from app.receipts.cache import ReceiptCache
+from app.receipts.draft import new_document, require_storable, this_moment
 from app.receipts.progress import Progress
 from app.receipts.receipt import NewTask, Receipt
-from app.receipts.status import INITIAL, TERMINAL, TaskStatusEnum
+from app.receipts.status import TERMINAL, TaskStatusEnum
 from app.receipts.transition import NOW, Move, later, literal, touch, transition
 
 log = structlog.get_logger(__name__)
 
 COLLECTION: Final = "tasks"
-WITHOUT_HISTORY: Final = {"history": 0}
+# What reads and answers leave in MongoDB: either may be large.
+BRIEF: Final = {"history": 0, "checkpoint": 0}
+WITH_CHECKPOINT: Final = {"history": 0}
 FINISHED_FIRST: Final = "the job ended before it could be canceled"
 TERMINAL_VALUES: Final = sorted(status.value for status in TERMINAL)
 
@@ -84,6 +86,7 @@ class ReceiptStore:
 
     def ensure_indexes(self) -> None:
         """Makes the indexes that reads, sweeps and retention run on; safe to repeat."""
+        oldest_first = [("created_at", ASCENDING), ("_id", ASCENDING)]
         newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
         by_namespace = [("namespace_id", ASCENDING), ("parent_task_id", ASCENDING)]
         self.tasks.create_indexes(
@@ -91,7 +94,14 @@ class ReceiptStore:
                 IndexModel([*by_namespace, *newest_first]),
                 IndexModel([*by_namespace, ("status", ASCENDING), *newest_first]),
                 IndexModel([*by_namespace, ("task_type", ASCENDING), *newest_first]),
+                IndexModel([*by_namespace, ("started_at", DESCENDING), ("_id", DESCENDING)]),
+                IndexModel([*by_namespace, ("ended_at", DESCENDING), ("_id", DESCENDING)]),
                 IndexModel([("status", ASCENDING), ("queue", ASCENDING), ("published_at", 1)]),
+                IndexModel([("queue", ASCENDING), ("status", ASCENDING), *oldest_first]),
+                IndexModel(
+                    [("status", ASCENDING), ("cancellation.requested_at", ASCENDING)],
+                    partialFilterExpression={"cancellation.requested_at": {"$exists": True}},
+                ),
                 IndexModel(
                     [("lease.expires_at", ASCENDING)],
                     partialFilterExpression={"lease.expires_at": {"$exists": True}},
@@ -133,12 +143,12 @@ class ReceiptStore:
     def find(self, task_id: str, *, namespace_id: str | None = None) -> Receipt | None:
         """The receipt in MongoDB, or None: it never was, or it is past its retention."""
         scope = _scoped(task_id, namespace_id)
-        document = self._retrying(self.tasks.find_one, scope, WITHOUT_HISTORY)
+        document = self._retrying(self.tasks.find_one, scope, BRIEF)
         return Receipt.from_document(document) if document else None
 
     def find_many(self, task_ids: Sequence[str]) -> list[Receipt]:
         """Those of the receipts that there are, in no order."""
-        found = self.tasks.find({"_id": {"$in": list(task_ids)}}, WITHOUT_HISTORY)
+        found = self.tasks.find({"_id": {"$in": list(task_ids)}}, BRIEF)
         return [Receipt.from_document(document) for document in found]
 
     def history(self, task_id: str, *, namespace_id: str) -> list[Document]:
@@ -168,7 +178,13 @@ class ReceiptStore:
         }
         guard = {"cancellation": None, "$expr": {"$lte": ["$not_before", NOW]}}
         return self.move(
-            task_id, move, sets=sets, guard=guard, attempt=next_attempt, token=holder.token
+            task_id,
+            move,
+            sets=sets,
+            guard=guard,
+            attempt=next_attempt,
+            token=holder.token,
+            projection=WITH_CHECKPOINT,
         )
 
     def held_by(self, holder: Holder) -> Document:
@@ -191,7 +207,7 @@ class ReceiptStore:
 
         Raises `PermanentError`, and changes nothing, for a checkpoint that is not JSON.
         """
-        _require_json("The job's checkpoint", checkpoint)
+        require_storable("The job's checkpoint", checkpoint)
         sets: Document = {"progress": literal(asdict(progress))}
         if checkpoint is not None:
             sets["checkpoint"] = literal(checkpoint)
@@ -203,7 +219,7 @@ class ReceiptStore:
         Raises `PermanentError`, and changes nothing, for outputs that are not JSON: nobody could
         read the receipt.
         """
-        _require_json("What the job returned", ending.outputs)
+        require_storable("What the job returned", ending.outputs)
         move = Move(
             (TaskStatusEnum.PROCESSING,),
             ending.status,
@@ -240,17 +256,18 @@ class ReceiptStore:
         guard: Mapping[str, object],
         attempt: object = "$attempt",
         token: str | None = None,
+        projection: Document = BRIEF,
     ) -> Receipt | None:
         """One guarded transition; with `token`, a repeat finds the move that it made before."""
         if token is None:  # somebody else's move: the last holder's token is worth nothing now
             sets = {**sets, "last_token": None}
         update = transition(move, sets, attempt=attempt, retention=self._retention)
-        document = self._update({"_id": task_id, **move.guard, **guard}, update)
+        document = self._update({"_id": task_id, **move.guard, **guard}, update, projection)
         if document is None:
             if token is None:
                 return None
             made = {"_id": task_id, "status": move.to.value, "last_token": token}
-            document = self._retrying(self.tasks.find_one, made, WITHOUT_HISTORY)
+            document = self._retrying(self.tasks.find_one, made, projection)
             return Receipt.from_document(document) if document else None
         return self.committed(document, move=move)
 
@@ -258,7 +275,7 @@ class ReceiptStore:
         self, task_id: str, sets: Mapping[str, object], *, guard: Mapping[str, object]
     ) -> Receipt | None:
         """One guarded change that leaves the status as it is."""
-        document = self._update({"_id": task_id, **guard}, touch(sets))
+        document = self._update({"_id": task_id, **guard}, touch(sets), WITH_CHECKPOINT)
         return None if document is None else self.committed(document)
 
     def committed(self, document: Document, *, move: Move | None = None) -> Receipt:
@@ -276,25 +293,16 @@ class ReceiptStore:
         self.cache.put(receipt)
         return receipt
 
-    def _update(self, guard: Document, update: list[Document]) -> Document | None:
+    def _update(
+        self, guard: Document, update: list[Document], projection: Document
+    ) -> Document | None:
         return self._retrying(
             self.tasks.find_one_and_update,
             guard,
             update,
-            projection=WITHOUT_HISTORY,
+            projection=projection,
             return_document=ReturnDocument.AFTER,
         )
-
-
-def this_moment() -> datetime:
-    """Now, in the milliseconds that MongoDB keeps; what a caller gets is what is stored."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-def _require_json(what: str, value: object) -> None:
-    if (flaw := json_flaw(value)) is not None:
-        raise PermanentError(f"{what} {flaw}")
 
 
 def _outcome(outcome: str) -> Document:
@@ -306,49 +314,3 @@ def _outcome(outcome: str) -> Document:
 def _scoped(task_id: str, namespace_id: str | None) -> Document:
     scope: Document = {"_id": task_id}
     return scope if namespace_id is None else {**scope, "namespace_id": namespace_id}
-
-
-def new_document(task_id: str, task: NewTask, *, at: datetime) -> Document:
-    """A receipt as it is first stored; `published_at` is hoped for, and undone if it fails."""
-    status = TaskStatusEnum.PENDING
-    assert status in INITIAL
-    first = {
-        "seq": 1,
-        "from": None,
-        "to": status.value,
-        "at": at,
-        "actor": task.actor,
-        "attempt": 0,
-        "worker": None,
-        "reason": None,
-        "traceback": None,
-    }
-    return {
-        "_id": task_id,
-        "namespace_id": task.namespace_id,
-        "task_type": task.task_type,
-        "queue": task.queue,
-        "status": status.value,
-        "inputs": list(task.inputs),
-        "outputs": None,
-        "additional_data": dict(task.additional_data),
-        "error_message": None,
-        "created_at": at,
-        "updated_at": at,
-        "started_at": None,
-        "ended_at": None,
-        "attempt": 0,
-        "max_attempts": task.max_attempts,
-        "version": 1,
-        "progress": None,
-        "cancellation": None,
-        "checkpoint": None,
-        "parent_task_id": None,
-        "fan_out": None,
-        "lease": None,
-        "last_token": None,
-        "job_id": None,
-        "published_at": at,
-        "not_before": None,
-        "history": [first],
-    }

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 
+import structlog
+from pymongo.errors import PyMongoError
+
 from app.receipts.publisher import Publisher
 from app.receipts.queue import QueueStore
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.store import ReceiptStore
+
+log = structlog.get_logger(__name__)
 
 
 class Submission:
@@ -25,4 +30,8 @@ class Submission:
     def send(self, receipts: Sequence[Receipt]) -> None:
         """Sends the message of each; those that the broker did not take are sent by the sweep."""
         unsent = [receipt.task_id for receipt in receipts if not self._publisher.publish(receipt)]
-        self._queue.mark_unpublished(unsent)
+        try:
+            self._queue.mark_unpublished(unsent)
+        except PyMongoError as exc:
+            # The sweep sends them all the same, once their messages count as lost.
+            log.warning("queue.mark_failed", count=len(unsent), error=type(exc).__name__)

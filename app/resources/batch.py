@@ -13,18 +13,18 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from app.database import Document
+from app.database import MAJORITY, Document
 from app.errors import BadRequestError, NotFoundError
 from app.identity import new_id
 from app.query.field import FieldSet
 from app.query.page import ListQuery, Page, list_page
+from app.receipts.draft import new_document, this_moment
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import ReceiptStore, new_document, this_moment
+from app.receipts.store import ReceiptStore
 
 COLLECTION: Final = "batches"
 TASK_TYPE: Final = "api_buckets_batches_process"
-SETTLED_PER_SWEEP: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Batch:
     batch_name: str | None
     metadata: dict[str, object]
     collection_ids: list[str] | None
+    chunk_objects: int | None
     object_count: int
     status: TaskStatusEnum
     task_id: str | None
@@ -52,6 +53,14 @@ class Batch:
         fields = {key: value for key, value in document.items() if key != "_id"}
         fields["status"] = TaskStatusEnum(fields["status"])
         return cls(batch_id=document["_id"], **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a submit settles: for which collections, in chunks of how many objects."""
+
+    collection_ids: Sequence[str]
+    chunk_objects: int
 
 
 class BatchStore:
@@ -96,6 +105,7 @@ class BatchStore:
             "batch_name": batch_name,
             "metadata": dict(metadata),
             "collection_ids": None if collection_ids is None else list(collection_ids),
+            "chunk_objects": None,
             "object_count": 0,
             "status": TaskStatusEnum.DRAFT.value,
             "task_id": None,
@@ -126,18 +136,20 @@ class BatchStore:
         )
         return bool(result.matched_count)
 
-    def submit(self, batch: Batch, task: NewTask) -> tuple[Receipt, bool]:
+    def submit(self, batch: Batch, plan: Plan, task: NewTask) -> tuple[Receipt, bool]:
         """The receipt of the batch's task, and whether this call made it.
 
         Batch and receipt are stored in one transaction, so that a second submit, even at the
         same moment, gets the same task. A batch whose task ended starts anew with a linked one:
-        `batch.task_id` names the task that `task` is to follow, None for the first.
+        `batch.task_id` names the task that `task` is to follow, None for the first. What is to
+        be done is `plan` from now on, whatever changes around it.
         """
         at = this_moment()
         document = new_document(new_id("tsk"), task, at=at)
         with self._database.client.start_session() as session:
             is_ours = session.with_transaction(
-                lambda session: self._start(batch, document, at, session)
+                lambda session: self._start(batch, plan, document, session),
+                write_concern=MAJORITY,
             )
         if is_ours:
             return self._receipts.committed(document), True
@@ -146,13 +158,14 @@ class BatchStore:
             raise BadRequestError(f"The batch '{batch.batch_id}' is {current.status}.")
         return self._receipts.get(current.task_id), False
 
-    def _start(
-        self, batch: Batch, document: Document, at: datetime, session: ClientSession
-    ) -> bool:
+    def _start(self, batch: Batch, plan: Plan, document: Document, session: ClientSession) -> bool:
+        at = document["created_at"]
         started = self._batches.update_one(
-            {"_id": batch.batch_id, "status": batch.status.value, "task_id": batch.task_id},
+            {"_id": batch.batch_id, "task_id": batch.task_id},
             {
                 "$set": {
+                    "collection_ids": list(plan.collection_ids),
+                    "chunk_objects": plan.chunk_objects,
                     "status": TaskStatusEnum.PENDING.value,
                     "task_id": document["_id"],
                     "outcome": None,
@@ -178,16 +191,18 @@ class BatchStore:
         """Copies the ends of tasks to their batches, and counts them; safe to repeat."""
         query = {"outcome": None, "task_id": {"$ne": None}}
         settled = 0
-        for row in self._batches.find(query, {"task_id": 1}, limit=SETTLED_PER_SWEEP):
+        for row in self._batches.find(query, {"task_id": 1}):
             receipt = self._receipts.find(row["task_id"])
-            if receipt is None or not receipt.is_terminal:
-                continue
-            guard = {"_id": row["_id"], "task_id": receipt.task_id}
-            settled += self._batches.update_one(guard, {"$set": _settled(receipt)}).matched_count
+            if receipt is None or receipt.is_terminal:
+                guard = {"_id": row["_id"], "task_id": row["task_id"]}
+                settled += self._batches.update_one(guard, {"$set": _end(receipt)}).matched_count
         return settled
 
 
-def _settled(receipt: Receipt) -> Document:
+def _end(receipt: Receipt | None) -> Document:
+    """What a batch keeps of its task's end; nobody can tell that of a receipt that is gone."""
+    if receipt is None:
+        return {"status": TaskStatusEnum.UNKNOWN.value, "outcome": {}}
     return {
         "status": receipt.status.value,
         "outcome": {

@@ -22,8 +22,8 @@ OBJECTS: Final = "objects"
 DOCUMENTS: Final = "documents"
 FAILURES: Final = "failed_documents"
 
-# A page of objects that the driver holds at once; images may be megabytes each.
-OBJECTS_PER_READ: Final = 100
+# A page of objects; the driver holds 16 MB of it at once, however large they are.
+OBJECTS_PER_READ: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +70,21 @@ class ExtractionStore:
     def ensure_indexes(self) -> None:
         """Makes the index that a batch's failures are listed by; safe to repeat."""
         self._failures.create_indexes(
-            [IndexModel([("batch_id", ASCENDING), ("object_id", ASCENDING)])]
+            [IndexModel([("batch_id", ASCENDING), ("object_id", ASCENDING), ("_id", ASCENDING)])]
         )
 
     def read(self, origin: Origin, object_ids: Sequence[str]) -> Iterator[Document]:
-        """The stored objects among the ids, in the order of ids, streamed."""
-        query = {
-            "_id": {"$in": list(object_ids)},
-            "namespace_id": origin.namespace_id,
-            "bucket_id": origin.bucket_id,
-        }
-        yield from self._objects.find(query, batch_size=OBJECTS_PER_READ).sort("_id", 1)
+        """The stored objects among the ids, in the order of ids, streamed.
+
+        One query a page: no cursor stays open while a job works on what it read.
+        """
+        for start in range(0, len(object_ids), OBJECTS_PER_READ):
+            query = {
+                "_id": {"$in": list(object_ids[start : start + OBJECTS_PER_READ])},
+                "namespace_id": origin.namespace_id,
+                "bucket_id": origin.bucket_id,
+            }
+            yield from self._objects.find(query).sort("_id", 1)
 
     def write(
         self,
@@ -112,6 +116,16 @@ class ExtractionStore:
     def failure_count(self, batch_id: str, *, collection_id: str | None = None) -> int:
         """How many failures a batch has: pairs of object and collection."""
         return self._failures.count_documents(_failures_of(batch_id, collection_id))
+
+    def failure_counts(self, batch_ids: Sequence[str]) -> dict[str, int]:
+        """The same for many batches at once; those without failures are left out."""
+        grouped = self._failures.aggregate(
+            [
+                {"$match": {"batch_id": {"$in": list(batch_ids)}}},
+                {"$group": {"_id": "$batch_id", "count": {"$sum": 1}}},
+            ]
+        )
+        return {row["_id"]: row["count"] for row in grouped}
 
 
 def _failures_of(batch_id: str, collection_id: str | None) -> Document:

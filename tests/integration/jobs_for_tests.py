@@ -199,8 +199,8 @@ def conclude_spread(self: Job, attempt: Attempt, children: Children) -> dict[str
         effect(self, attempt, "concluding")
         wait_at(self, str(how))
     effect(self, attempt, "concluded")
-    if children.failed:
-        raise PermanentError(f"{children.failed} failed: {children.first_error}")
+    if children.unfinished:
+        raise PermanentError(f"{children.unfinished} failed: {children.first_error}")
     return {"pieces": children.total, **children.sums}
 
 

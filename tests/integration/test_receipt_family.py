@@ -216,7 +216,7 @@ def test_outputs_are_summed_and_the_first_error_is_kept(ledger: Ledger) -> None:
         end(ledger, child, failed)
     children = ledger.families.children(parent.task_id)
     assert children.by_status == {TaskStatusEnum.COMPLETED: 3, TaskStatusEnum.FAILED: 2}
-    assert (children.total, children.failed) == (5, 2)
+    assert (children.total, children.unfinished) == (5, 2)
     assert children.first_error == "first"
     assert children.sums == {"n": 2111, "m": 2**40}
 

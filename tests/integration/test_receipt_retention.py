@@ -50,7 +50,7 @@ def test_ninety_days_and_a_day_of_copies_are_the_defaults(
     mongo_url: str, redis_url: str, database: Database[Document]
 ) -> None:
     settings = Settings(mongo_url=mongo_url, mongo_database=database.name, redis_url=redis_url)
-    own = connect(settings, role="test", wait_s=5)
+    own = connect(settings, role="test", wait_s=5, answer_s=30)
     celery = Celery("test", set_as_current=False)
     celery.conf.update(celery_configuration(settings))
     ledger = Ledger.open(settings, own, celery)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.broker import CONTROL_QUEUE
-from beat_schedule import BEAT_SCHEDULE
+from beat_schedule import BEAT_SCHEDULE, EXPIRES_S
 from workers.celery_app import app
 
 SOURCE = Path(__file__).parents[2] / "beat_schedule.py"
@@ -33,4 +33,4 @@ def test_every_entry_names_a_task_of_ours_on_the_control_queue(
         assert isinstance(options, dict)
         assert entry["task"] in app.tasks, name
         assert options["queue"] == CONTROL_QUEUE, name
-        assert options["expires"] == entry["schedule"], name
+        assert options["expires"] == EXPIRES_S, name

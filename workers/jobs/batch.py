@@ -55,10 +55,10 @@ def process_chunk(self: Job, attempt: Attempt) -> dict[str, int]:
 
 def conclude_batch(self: Job, attempt: Attempt, children: Children) -> dict[str, int]:
     """The batch's counts, or its failure: a chunk was lost for good, or nothing succeeded."""
-    if children.failed:
+    if children.unfinished:
+        error = f", the first with: {children.first_error}" if children.first_error else ""
         raise PermanentError(
-            f"{children.failed} of the {children.total} chunks failed, the first with: "
-            f"{children.first_error}"
+            f"{children.unfinished} of the {children.total} chunks did not end well{error}"
         )
     if not children.sums.get("succeeded"):
         batch_id = str(attempt.inputs[0])
@@ -76,8 +76,9 @@ def process_batch(self: Job, attempt: Attempt) -> FanOut:
     worker = process.current(self.app)
     batches = BatchStore(worker.database, worker.ledger.receipts)
     members = BatchMemberStore(worker.database, batches)
-    size = worker.settings.chunk_objects
-    return FanOut(CHUNK_TASK_TYPE, members.pieces(str(attempt.inputs[0]), size=size))
+    batch = batches.get(str(attempt.inputs[0]), namespace_id=attempt.namespace_id)
+    size = batch.chunk_objects or worker.settings.chunk_objects
+    return FanOut(CHUNK_TASK_TYPE, members.pieces(batch.batch_id, size=size))
 
 
 def _outcomes(

@@ -97,7 +97,7 @@ def desk(fleet: Fleet, celery_setup: Any, mongo_url: str, fleet_database: str) -
     settings = Settings(
         mongo_url=mongo_url, mongo_database=fleet_database, redis_url=fleet.broker.url
     )
-    database = connect(settings, role="test", wait_s=5)
+    database = connect(settings, role="test", wait_s=5, answer_s=30)
     ledger = Ledger.open(settings, database, celery_setup.app)
     ledger.receipts.ensure_indexes()
     yield Desk(fleet, ledger, database, celery_setup.app)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from celery import Celery
 from pymongo.database import Database
 
-from app.broker import CONTROL_QUEUE, JOBS_QUEUE
+from app.broker import CONCLUSIONS_QUEUE, CONTROL_QUEUE, JOBS_QUEUE
 from app.database import Document
 from app.embedded.program import Program
 from app.receipts.ledger import Ledger
@@ -56,7 +56,7 @@ def environment(mongo_url: str, database: str, redis_url: str) -> dict[str, str]
 
 def jobs_worker(name: str, folder: Path, env: Mapping[str, str]) -> WorkerContainer:
     """A worker of the jobs queue, not ready yet."""
-    return _worker(name, JOBS_QUEUE, PREFORK, folder, env)
+    return _worker(name, f"{JOBS_QUEUE},{CONCLUSIONS_QUEUE}", PREFORK, folder, env)
 
 
 def control_worker(folder: Path, env: Mapping[str, str]) -> WorkerContainer:

@@ -178,7 +178,7 @@ def test_a_conclusion_whose_worker_is_killed_is_made_again_once(desk: Desk) -> N
     gate = gate_name()
     parent = desk.submit("test_spread", 2, None, gate)
     desk.began(parent, "concluding")
-    desk.fleet.control.kill()
+    desk.fleet.worker_of(desk.document(parent)["lease"]["worker"]).kill()
     desk.fleet.revive()
     desk.open(gate)
     ended = desk.ended(parent)
