@@ -1,0 +1,1 @@
+"""The API process, and the core that it shares with the workers."""

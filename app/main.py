@@ -13,10 +13,10 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from app.access.permission import Permission
 from app.api import (
     batch,
+    batch_run,
     bucket,
     collection,
     document,
-    edge,
     health,
     namespace,
     stored_object,
@@ -25,6 +25,7 @@ from app.api import (
 from app.broker import celery_configuration
 from app.database import connect
 from app.health import HealthCheck
+from app.http import edge
 from app.log import configure_logging
 from app.receipts.ledger import Ledger
 from app.receipts.reading import ReceiptReader
@@ -45,6 +46,7 @@ ROUTERS: Final = (
     bucket.router,
     stored_object.router,
     batch.router,
+    batch_run.router,
     collection.router,
     document.router,
     task.router,

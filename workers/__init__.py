@@ -1,0 +1,1 @@
+"""What Celery runs: the job base, the jobs, control and maintenance tasks."""

@@ -7,18 +7,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from app.api.batch_answer import batch_json
-from app.api.body import CREATED, Body, JsonObject, Metadata
-from app.api.caller import Caller, Deleter, Reader, Writer
-from app.api.idempotency import CREATES, IdempotentRoute
-from app.api.listing import ListBody, ListParams, envelope, list_query
-from app.api.request_id import current_request_id
-from app.api.task import kill
-from app.errors import AlreadyExistsError, BadRequestError, InvalidError, NotFoundError
+from app.errors import AlreadyExistsError, InvalidError
+from app.http.body import CREATED, Body, JsonObject, Metadata
+from app.http.caller import Caller, Reader, Writer
+from app.http.idempotency import CREATES, IdempotentRoute
+from app.http.listing import ListBody, ListParams, envelope, list_query
 from app.query.field import Field as ListField
 from app.query.field import FieldSet, Kind
-from app.receipts.receipt import NewTask, Receipt, rfc3339
+from app.receipts.receipt import rfc3339
 from app.receipts.status import TaskStatusEnum
-from app.resources.batch import TASK_TYPE, Batch, Plan
+from app.resources.batch import Batch
 from app.resources.bucket import Bucket
 from app.stores import Stores, stores_of
 
@@ -61,16 +59,6 @@ class AddObjects(Body):
     filters: JsonObject | None = None
 
 
-class SubmitBatch(Body):
-    """Nothing to say yet: the draft has it all."""
-
-
-class CancelBatch(Body):
-    """Why the batch is to end."""
-
-    reason: str | None = Field(None, max_length=1_000)
-
-
 @router.post("/buckets/{bucket_identifier}/batches", status_code=CREATED, openapi_extra=CREATES)
 def create_batch(
     bucket_identifier: str, body: CreateBatch, caller: Writer, stores: Held
@@ -97,70 +85,17 @@ def add_objects(
     bucket_identifier: str, batch_id: str, body: AddObjects, caller: Writer, stores: Held
 ) -> JsonObject:
     """Adds objects to a draft; one that is in it already changes nothing."""
-    batch = _find(stores, caller, bucket_identifier, batch_id)
+    batch = find_batch(stores, caller, bucket_identifier, batch_id)
     if batch.status is not TaskStatusEnum.DRAFT:
         raise AlreadyExistsError(f"The batch is {batch.status}: only a DRAFT takes objects")
     bucket = stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)
     return _add(stores, batch, _object_ids(stores, bucket, body.object_ids, body.filters))
 
 
-@router.post(
-    "/buckets/{bucket_identifier}/batches/{batch_id}/submit",
-    status_code=CREATED,
-    openapi_extra=CREATES,
-)
-def submit_batch(
-    bucket_identifier: str,
-    batch_id: str,
-    caller: Writer,
-    stores: Held,
-    body: SubmitBatch | None = None,
-) -> JsonObject:
-    """The task that processes the batch; a second submit gives the same one."""
-    batch = _find(stores, caller, bucket_identifier, batch_id)
-    if batch.task_id is not None:
-        return _task_of(stores, batch).to_json()
-    return _start(stores, batch, caller)
-
-
-@router.post(
-    "/buckets/{bucket_identifier}/batches/{batch_id}/retry",
-    status_code=CREATED,
-    openapi_extra=CREATES,
-)
-def retry_batch(bucket_identifier: str, batch_id: str, caller: Writer, stores: Held) -> JsonObject:
-    """A new task for a batch whose last one ended, linked to that one."""
-    batch = _find(stores, caller, bucket_identifier, batch_id)
-    if batch.task_id is None:
-        raise BadRequestError("The batch was never submitted: submit it")
-    receipt = stores.ledger.receipts.find(batch.task_id)
-    if receipt is not None and not receipt.is_terminal:
-        raise AlreadyExistsError(f"The batch is {receipt.status}: only one that ended is retried")
-    return _start(stores, batch, caller)
-
-
-@router.post("/buckets/{bucket_identifier}/batches/{batch_id}/cancel")
-def cancel_batch(
-    bucket_identifier: str,
-    batch_id: str,
-    caller: Deleter,
-    stores: Held,
-    body: CancelBatch | None = None,
-) -> JsonObject:
-    """Asks for the end of the batch's task, which is the answer."""
-    batch = _find(stores, caller, bucket_identifier, batch_id)
-    if batch.task_id is None:
-        raise BadRequestError("The batch is a DRAFT: nothing runs that could be canceled")
-    reason = body.reason if body else None
-    task_id = _task_of(stores, batch).task_id
-    receipt, _ = kill(stores, task_id, caller.namespace_id, caller.actor, reason)
-    return receipt.to_json()
-
-
 @router.get("/buckets/{bucket_identifier}/batches/{batch_id}")
 def get_batch(bucket_identifier: str, batch_id: str, caller: Reader, stores: Held) -> JsonObject:
     """The batch; its status is its task's."""
-    return _describe(stores, _find(stores, caller, bucket_identifier, batch_id))
+    return _describe(stores, find_batch(stores, caller, bucket_identifier, batch_id))
 
 
 @router.get("/batches/{batch_id}")
@@ -201,7 +136,7 @@ def failed_documents(
     collection_id: str | None = None,
 ) -> JsonObject:
     """The objects that became no document, each with type and reason, by object id."""
-    batch = _find(stores, caller, bucket_identifier, batch_id)
+    batch = find_batch(stores, caller, bucket_identifier, batch_id)
     rows = stores.extractions.failures(
         batch.batch_id, limit=limit, skip=offset, collection_id=collection_id
     )
@@ -224,7 +159,7 @@ def failed_documents(
     }
 
 
-def _find(stores: Stores, caller: Caller, bucket_identifier: str, batch_id: str) -> Batch:
+def find_batch(stores: Stores, caller: Caller, bucket_identifier: str, batch_id: str) -> Batch:
     bucket = stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)
     return stores.batches.get(
         batch_id, namespace_id=caller.namespace_id, bucket_id=bucket.bucket_id
@@ -253,51 +188,6 @@ def _add(stores: Stores, batch: Batch, object_ids: Iterable[str]) -> JsonObject:
         raise AlreadyExistsError("The batch was submitted meanwhile: only a DRAFT takes objects")
     current = stores.batches.get(batch.batch_id, namespace_id=batch.namespace_id)
     return _describe(stores, current)
-
-
-def _plan(stores: Stores, batch: Batch) -> Plan:
-    """What a submit settles; `InvalidError` for a batch that has nothing to do."""
-    if batch.object_count == 0:
-        raise InvalidError.at("batch", "object_ids", message="the batch has no objects: add some")
-    reading = stores.collections.reading(
-        batch.bucket_id, namespace_id=batch.namespace_id, collection_ids=batch.collection_ids
-    )
-    if not reading:
-        message = "no collection reads this bucket: create one, or name it in collection_ids"
-        raise InvalidError.at("batch", "collection_ids", message=message)
-    collection_ids = [collection.collection_id for collection in reading]
-    return Plan(collection_ids, stores.settings.chunk_objects)
-
-
-def _start(stores: Stores, batch: Batch, caller: Caller) -> JsonObject:
-    task = NewTask(
-        task_type=TASK_TYPE,
-        namespace_id=batch.namespace_id,
-        inputs=[batch.batch_id],
-        actor=caller.actor,
-        additional_data={
-            "batch_id": batch.batch_id,
-            "bucket_id": batch.bucket_id,
-            "request_id": current_request_id(),
-            **({"retry_of": batch.task_id} if batch.task_id else {}),
-        },
-        max_attempts=stores.settings.max_attempts,
-    )
-    receipt, is_new = stores.batches.submit(batch, _plan(stores, batch), task)
-    if is_new:
-        stores.ledger.submission.send([receipt])
-    return receipt.to_json()
-
-
-def _task_of(stores: Stores, batch: Batch) -> Receipt:
-    """The receipt of a submitted batch; `NotFoundError` once it is past its retention."""
-    assert batch.task_id is not None
-    receipt = stores.ledger.receipts.find(batch.task_id)
-    if receipt is None:
-        raise NotFoundError(
-            f"The batch is {batch.status}; the receipt of its task is past its retention"
-        )
-    return receipt
 
 
 def _describe(stores: Stores, batch: Batch) -> JsonObject:

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from app.api.body import CREATED, Body, Description, JsonObject, Metadata, Name
-from app.api.caller import Deleter, Reader, Writer
-from app.api.idempotency import CREATES, IdempotentRoute
-from app.api.listing import ListBody, ListParams, counted, list_query, listed
 from app.errors import InvalidError
+from app.http.body import CREATED, Body, Description, JsonObject, Metadata, Name
+from app.http.caller import Deleter, Reader, Writer
+from app.http.idempotency import CREATES, IdempotentRoute
+from app.http.listing import ListBody, ListParams, counted, list_query, listed
 from app.resources.bucket import Bucket, NewBucket
 from app.resources.bucket_rule import grown, unique_key_problems
 from app.resources.schema import BucketSchema

@@ -5,9 +5,9 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from app.api.body import Body, JsonObject
-from app.api.caller import Caller, Reader
-from app.api.listing import ListBody, ListParams, envelope, list_query
+from app.http.body import Body, JsonObject
+from app.http.caller import Caller, Reader
+from app.http.listing import ListBody, ListParams, envelope, list_query
 from app.query.cursor import Direction
 from app.resources.aggregation import MAX_GROUPS, MAX_PARTS, Aggregation, Function, Key, Metric
 from app.resources.collection import Collection

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.body import JsonObject
 from app.health import Health, HealthCheck
+from app.http.body import JsonObject
 
 router = APIRouter(prefix="/v1/health", tags=["health"])
 

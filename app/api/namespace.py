@@ -7,11 +7,11 @@ from pydantic import Field
 
 from app.access.key import ApiKey
 from app.access.permission import Permission
-from app.api.body import CREATED, Body, Description, JsonObject, Metadata, Name
-from app.api.caller import require_key
-from app.api.idempotency import CREATES, IdempotentRoute
-from app.api.listing import ListBody, ListParams, counted, list_query, listed
 from app.errors import ForbiddenError, InvalidError, NotFoundError
+from app.http.body import CREATED, Body, Description, JsonObject, Metadata, Name
+from app.http.caller import require_key
+from app.http.idempotency import CREATES, IdempotentRoute
+from app.http.listing import ListBody, ListParams, counted, list_query, listed
 from app.resources.namespace import Namespace
 from app.stores import Held, Stores
 

@@ -6,14 +6,14 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.api.body import CREATED, Body, JsonObject, Metadata
-from app.api.caller import Caller, Deleter, Reader, Writer
-from app.api.idempotency import CREATES, IdempotentRoute
-from app.api.listing import ListBody, ListParams, envelope, list_query
-from app.api.partial import partial_answer
-from app.api.problem import problem_of
 from app.database import Document
 from app.errors import CallerError, InvalidError, Problem
+from app.http.body import CREATED, Body, JsonObject, Metadata
+from app.http.caller import Caller, Deleter, Reader, Writer
+from app.http.idempotency import CREATES, IdempotentRoute
+from app.http.listing import ListBody, ListParams, envelope, list_query
+from app.http.partial import partial_answer
+from app.http.problem import problem_of
 from app.resources.bucket import Bucket
 from app.resources.content import ContentReader
 from app.resources.ingestion import Ingestion, NewObject

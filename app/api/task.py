@@ -5,13 +5,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import Field
 
-from app.api.body import Body, Metadata, Values
-from app.api.caller import Caller, Deleter, Reader, Writer
-from app.api.idempotency import CREATES, IdempotentRoute
-from app.api.listing import ListBody, ListParams, envelope, list_query
-from app.api.partial import partial_answer
-from app.api.request_id import current_request_id
 from app.errors import BadRequestError, CallerError, InvalidError
+from app.http.body import Body, Metadata, Values
+from app.http.caller import Caller, Deleter, Reader, Writer
+from app.http.idempotency import CREATES, IdempotentRoute
+from app.http.listing import ListBody, ListParams, envelope, list_query
+from app.http.partial import partial_answer
+from app.http.request_id import current_request_id
 from app.query.field import Field as ListField
 from app.query.field import FieldSet, Kind
 from app.query.page import list_page

@@ -1,0 +1,1 @@
+"""The embedded default: servers from wheels, and what keeps all processes running."""

@@ -1,0 +1,1 @@
+"""The core: receipts in MongoDB, their copies in Redis, leases, families, messages."""

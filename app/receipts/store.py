@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect
@@ -21,6 +21,7 @@ from app.errors import NotFoundError
 from app.identity import new_id
 from app.receipts.cache import ReceiptCache
 from app.receipts.draft import new_document, require_storable, this_moment
+from app.receipts.index import INDEXES
 from app.receipts.progress import Progress
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TERMINAL, TaskStatusEnum
@@ -86,36 +87,7 @@ class ReceiptStore:
 
     def ensure_indexes(self) -> None:
         """Makes the indexes that reads, sweeps and retention run on; safe to repeat."""
-        oldest_first = [("created_at", ASCENDING), ("_id", ASCENDING)]
-        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
-        by_namespace = [("namespace_id", ASCENDING), ("parent_task_id", ASCENDING)]
-        self.tasks.create_indexes(
-            [
-                IndexModel([*by_namespace, *newest_first]),
-                IndexModel([*by_namespace, ("status", ASCENDING), *newest_first]),
-                IndexModel([*by_namespace, ("task_type", ASCENDING), *newest_first]),
-                IndexModel([*by_namespace, ("started_at", DESCENDING), ("_id", DESCENDING)]),
-                IndexModel([*by_namespace, ("ended_at", DESCENDING), ("_id", DESCENDING)]),
-                IndexModel([("status", ASCENDING), ("queue", ASCENDING), ("published_at", 1)]),
-                IndexModel([("queue", ASCENDING), ("status", ASCENDING), *oldest_first]),
-                IndexModel(
-                    [("status", ASCENDING), ("cancellation.requested_at", ASCENDING)],
-                    partialFilterExpression={"cancellation.requested_at": {"$exists": True}},
-                ),
-                IndexModel(
-                    [("lease.expires_at", ASCENDING)],
-                    partialFilterExpression={"lease.expires_at": {"$exists": True}},
-                ),
-                IndexModel(
-                    [("parent_task_id", ASCENDING), ("ordinal", ASCENDING)],
-                    unique=True,
-                    partialFilterExpression={"ordinal": {"$exists": True}},
-                ),
-                IndexModel([("parent_task_id", ASCENDING), ("status", ASCENDING)]),
-                IndexModel([("queue", ASCENDING), ("ended_at", ASCENDING)]),
-                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
-            ]
-        )
+        self.tasks.create_indexes(INDEXES)
 
     def create(self, tasks: Sequence[NewTask]) -> list[Receipt]:
         """Stores PENDING receipts, in order, all acknowledged by the majority or none returned."""

@@ -1,0 +1,1 @@
+"""What tasks work on: namespaces, buckets, objects, batches, collections, documents."""

@@ -9,10 +9,10 @@ import pytest
 from fastapi import FastAPI
 from pymongo import MongoClient
 
-from app.api import edge
 from app.database import Document
 from app.embedded.port import LOOPBACK, free_ports
 from app.errors import PermanentError, UnavailableError
+from app.http import edge
 from app.settings import Settings
 from tests.integration.conftest import serving
 from tests.integration.resources import error

@@ -1,6 +1,8 @@
 """The status enum and the table of legal transitions."""
 
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,12 @@ def test_the_check_is_the_table(from_: TaskStatusEnum, to: TaskStatusEnum) -> No
     else:
         with pytest.raises(IllegalTransitionError, match=f"{from_} → {to}"):
             check_transition(from_, to)
+
+
+def test_the_drawing_in_the_docs_is_the_table() -> None:
+    drawing = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
+    drawn = set(re.findall(r"^    (\w+|\[\*\]) --> (\w+|\[\*\])$", drawing, re.MULTILINE))
+    steps = {(from_.value, to.value) for from_, tos in TRANSITIONS.items() for to in tos}
+    starts = {("[*]", status.value) for status in INITIAL}
+    ends = {(status.value, "[*]") for status in TERMINAL}
+    assert drawn == steps | starts | ends

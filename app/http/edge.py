@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 
-from app.api import problem
-from app.api.body_limit import BodyLimit
-from app.api.request_id import RequestId
-from app.api.unexpected import UnexpectedErrors
+from app.http import problem
+from app.http.body_limit import BodyLimit
+from app.http.request_id import RequestId
+from app.http.unexpected import UnexpectedErrors
 from app.settings import Settings
 
 

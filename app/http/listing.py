@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.body import Body
 from app.errors import InvalidError
+from app.http.body import Body
 from app.query.cursor import Direction, Sort
 from app.query.field import Location
 from app.query.page import DEFAULT_LIMIT, DEFAULT_SORT, MAX_LIMIT, MAX_SKIP, ListQuery, Page

@@ -3,7 +3,7 @@
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problem import UNEXPECTED, answer
+from app.http.problem import UNEXPECTED, answer
 
 _log = structlog.stdlib.get_logger(__name__)
 

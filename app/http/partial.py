@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from app.api.body import JsonObject
-from app.api.problem import problem_json
 from app.errors import CallerError
+from app.http.body import JsonObject
+from app.http.problem import problem_json
 
 
 def partial_answer(

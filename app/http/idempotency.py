@@ -12,8 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
 from app.access.idempotency import Claimed, IdempotencyStore, Kept, Refused
-from app.api.caller import caller_of
 from app.errors import AlreadyExistsError, InvalidError
+from app.http.caller import caller_of
 from app.stores import stores_of
 
 HEADER: Final = "Idempotency-Key"

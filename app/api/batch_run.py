@@ -1,0 +1,125 @@
+"""Running batches: submit, retry and cancel, each of which answers with the task."""
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from app.api.batch import find_batch
+from app.api.task import kill
+from app.errors import AlreadyExistsError, BadRequestError, InvalidError, NotFoundError
+from app.http.body import CREATED, Body, JsonObject
+from app.http.caller import Caller, Deleter, Writer
+from app.http.idempotency import CREATES, IdempotentRoute
+from app.http.request_id import current_request_id
+from app.receipts.receipt import NewTask, Receipt
+from app.resources.batch import TASK_TYPE, Batch, Plan
+from app.stores import Held, Stores
+
+router = APIRouter(prefix="/v1", tags=["batches"], route_class=IdempotentRoute)
+
+
+class SubmitBatch(Body):
+    """Nothing to say yet: the draft has it all."""
+
+
+class CancelBatch(Body):
+    """Why the batch is to end."""
+
+    reason: str | None = Field(None, max_length=1_000)
+
+
+@router.post(
+    "/buckets/{bucket_identifier}/batches/{batch_id}/submit",
+    status_code=CREATED,
+    openapi_extra=CREATES,
+)
+def submit_batch(
+    bucket_identifier: str,
+    batch_id: str,
+    caller: Writer,
+    stores: Held,
+    body: SubmitBatch | None = None,
+) -> JsonObject:
+    """The task that processes the batch; a second submit gives the same one."""
+    batch = find_batch(stores, caller, bucket_identifier, batch_id)
+    if batch.task_id is not None:
+        return _task_of(stores, batch).to_json()
+    return _start(stores, batch, caller)
+
+
+@router.post(
+    "/buckets/{bucket_identifier}/batches/{batch_id}/retry",
+    status_code=CREATED,
+    openapi_extra=CREATES,
+)
+def retry_batch(bucket_identifier: str, batch_id: str, caller: Writer, stores: Held) -> JsonObject:
+    """A new task for a batch whose last one ended, linked to that one."""
+    batch = find_batch(stores, caller, bucket_identifier, batch_id)
+    if batch.task_id is None:
+        raise BadRequestError("The batch was never submitted: submit it")
+    receipt = stores.ledger.receipts.find(batch.task_id)
+    if receipt is not None and not receipt.is_terminal:
+        raise AlreadyExistsError(f"The batch is {receipt.status}: only one that ended is retried")
+    return _start(stores, batch, caller)
+
+
+@router.post("/buckets/{bucket_identifier}/batches/{batch_id}/cancel")
+def cancel_batch(
+    bucket_identifier: str,
+    batch_id: str,
+    caller: Deleter,
+    stores: Held,
+    body: CancelBatch | None = None,
+) -> JsonObject:
+    """Asks for the end of the batch's task, which is the answer."""
+    batch = find_batch(stores, caller, bucket_identifier, batch_id)
+    if batch.task_id is None:
+        raise BadRequestError("The batch is a DRAFT: nothing runs that could be canceled")
+    reason = body.reason if body else None
+    task_id = _task_of(stores, batch).task_id
+    receipt, _ = kill(stores, task_id, caller.namespace_id, caller.actor, reason)
+    return receipt.to_json()
+
+
+def _plan(stores: Stores, batch: Batch) -> Plan:
+    """What a submit settles; `InvalidError` for a batch that has nothing to do."""
+    if batch.object_count == 0:
+        raise InvalidError.at("batch", "object_ids", message="the batch has no objects: add some")
+    reading = stores.collections.reading(
+        batch.bucket_id, namespace_id=batch.namespace_id, collection_ids=batch.collection_ids
+    )
+    if not reading:
+        message = "no collection reads this bucket: create one, or name it in collection_ids"
+        raise InvalidError.at("batch", "collection_ids", message=message)
+    collection_ids = [collection.collection_id for collection in reading]
+    return Plan(collection_ids, stores.settings.chunk_objects)
+
+
+def _start(stores: Stores, batch: Batch, caller: Caller) -> JsonObject:
+    task = NewTask(
+        task_type=TASK_TYPE,
+        namespace_id=batch.namespace_id,
+        inputs=[batch.batch_id],
+        actor=caller.actor,
+        additional_data={
+            "batch_id": batch.batch_id,
+            "bucket_id": batch.bucket_id,
+            "request_id": current_request_id(),
+            **({"retry_of": batch.task_id} if batch.task_id else {}),
+        },
+        max_attempts=stores.settings.max_attempts,
+    )
+    receipt, is_new = stores.batches.submit(batch, _plan(stores, batch), task)
+    if is_new:
+        stores.ledger.submission.send([receipt])
+    return receipt.to_json()
+
+
+def _task_of(stores: Stores, batch: Batch) -> Receipt:
+    """The receipt of a submitted batch; `NotFoundError` once it is past its retention."""
+    assert batch.task_id is not None
+    receipt = stores.ledger.receipts.find(batch.task_id)
+    if receipt is None:
+        raise NotFoundError(
+            f"The batch is {batch.status}; the receipt of its task is past its retention"
+        )
+    return receipt

@@ -1,0 +1,1 @@
+"""What every route stands on: callers, bodies, lists, errors, idempotency, limits."""
