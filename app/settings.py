@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     )
     lease_s: float = Field(15.0, ge=1, le=3600, description="a worker's hold on a task (seconds)")
     heartbeat_s: float = Field(5.0, ge=0.1, le=600, description="between lease renewals (seconds)")
+    kill_grace_s: float = Field(
+        10.0, ge=0, le=3600, description="from asking a job to end to ending its process (seconds)"
+    )
     max_attempts: int = Field(3, ge=1, le=100, description="attempts of a task before it fails")
     retry_backoff_s: float = Field(
         2.0, ge=0, le=3600, description="first delay of a retry, doubled each time (seconds)"

@@ -1,7 +1,8 @@
 """Renews the leases of all tasks that this worker's children run, from the worker's parent.
 
 It is a thread of the parent process, outside every job: a job that holds the GIL keeps its
-lease, and a worker that is dead or frozen loses it.
+lease, and a worker that is dead or frozen loses it. In the same rounds it has the processes ended
+of jobs that were asked to end and do not look.
 """
 
 import threading
@@ -10,15 +11,17 @@ from typing import Any, Final
 
 import structlog
 from celery import bootsteps
+from celery.concurrency import prefork
 from celery.worker import state
 
 from app.receipts.job_type import JobType
 from workers import process
 from workers.job import Job
+from workers.terminator import Terminator
 
 log = structlog.get_logger(__name__)
 
-STALL_S: Final = 1.0
+TICK_S: Final = 1.0
 REGISTER_EVERY_S: Final = 3_600.0
 
 
@@ -33,8 +36,12 @@ class LeaseKeeper(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Starts the thread. Nothing stops it: a worker that drains still holds its leases."""
+        terminator = Terminator(parent.pool) if isinstance(parent.pool, prefork.TaskPool) else None
         self._thread = threading.Thread(
-            target=_keep, args=(parent.app, parent.hostname), name="lease-keeper", daemon=True
+            target=_keep,
+            args=(parent.app, parent.hostname, terminator),
+            name="lease-keeper",
+            daemon=True,
         )
         self._thread.start()
 
@@ -42,28 +49,28 @@ class LeaseKeeper(bootsteps.StartStopStep):
         """Leaves the thread running, since children may still be at work."""
 
 
-def _keep(celery: Any, hostname: str) -> None:
+def _keep(celery: Any, hostname: str, terminator: Terminator | None) -> None:
     pause = threading.Event()
-    registered_at_s: float | None = None
+    renew_at_s = register_at_s = time.monotonic()
     while True:
         try:
             worker = process.current(celery)
-            _renew(worker)
-            worker.ledger.pulse.beat(hostname, queues=list(celery.amqp.queues.consume_from))
-            if registered_at_s is None or time.monotonic() - registered_at_s > REGISTER_EVERY_S:
+            running = _running_task_ids()
+            if time.monotonic() >= renew_at_s:
+                renew_at_s = time.monotonic() + worker.settings.heartbeat_s
+                worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
+                worker.ledger.pulse.beat(hostname, queues=list(celery.amqp.queues.consume_from))
+            if time.monotonic() >= register_at_s:
                 worker.ledger.job_types.register(_job_types(celery, worker))
-                registered_at_s = time.monotonic()
-            pause.wait(worker.settings.heartbeat_s)
+                register_at_s = time.monotonic() + REGISTER_EVERY_S
+            if terminator is not None:
+                terminator.tick(worker, running)
+            pause.wait(min(worker.settings.heartbeat_s, TICK_S))
         # The root of a thread: whatever it is, without renewals every job here would run twice.
         except Exception as exc:  # noqa: BLE001
             log.warning("lease.renewal_failed", error=type(exc).__name__, reason=str(exc))
-            pause.wait(STALL_S)
-
-
-def _renew(worker: process.WorkerProcess) -> None:
-    running = _running_task_ids()
-    if running:
-        worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
+            pause.wait(TICK_S)
+            renew_at_s = time.monotonic()
 
 
 def _running_task_ids() -> list[str]:

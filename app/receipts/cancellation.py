@@ -1,19 +1,23 @@
 """Cancellation: the intent is stored first, then everything that waits ends at once.
 
 A task whose code runs learns of the intent through its next report, or through `is_aborted()`,
-and ends itself; a parent ends when the last of its children has.
+and ends itself; where it does not, its process is ended after a grace. A parent ends when the last
+of its children has. CANCELED is written only when none of the task's code runs any more.
 """
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from app.database import Document
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import BRIEF, TERMINAL_VALUES, ReceiptStore
-from app.receipts.transition import NOW, Move, literal
+from app.receipts.transition import NOW, Move, earlier, literal
 
 BEFORE_START: Final = "canceled before it started"
 WHILE_RUNNING: Final = "canceled while it ran, at its own checkpoint"
+BY_FORCE: Final = "canceled while it ran, its process was ended"
 
 PER_SWEEP: Final = 1_000
 
@@ -53,6 +57,34 @@ class CancellationStore:
         ]
         query = {"cancellation.requested_at": {"$exists": True}, "$or": is_due}
         return [row["_id"] for row in self._tasks.find(query, {"_id": 1}, limit=PER_SWEEP)]
+
+    def overdue(self, task_ids: Sequence[str], *, keeper: str, grace: timedelta) -> list[Receipt]:
+        """Those of the tasks that `keeper` holds and that were asked to end a grace ago."""
+        asked = {"$lte": ["$cancellation.requested_at", earlier(grace)]}
+        query = {
+            "_id": {"$in": list(task_ids)},
+            "lease.keeper": keeper,
+            "cancellation": {"$ne": None},
+            "$expr": asked,
+        }
+        return [Receipt.from_document(row) for row in self._tasks.find(query, BRIEF)]
+
+    def record_end(self, receipt: Receipt, *, outcome: str) -> Receipt | None:
+        """CANCELED, once none of the task's code runs; None where it ended in another way."""
+        assert receipt.cancellation is not None
+        move = Move(
+            (TaskStatusEnum.PROCESSING,),
+            TaskStatusEnum.CANCELED,
+            actor=receipt.cancellation.actor,
+            reason=receipt.cancellation.reason,
+        )
+        sets = {"cancellation.outcome": literal(outcome)}
+        guard = {"lease.token": receipt.lease_token}
+        canceled = self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+        if canceled is not None:
+            reason = f"the parent task is {canceled.status}"
+            self.end_children(canceled.task_id, actor=move.actor, reason=reason)
+        return canceled
 
     def end_children(self, parent_id: str, *, actor: str, reason: str | None) -> None:
         """Cancels the children that wait and asks those that run to end; safe to repeat."""

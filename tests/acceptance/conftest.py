@@ -33,6 +33,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "WAYBILL_IMPORTS": "thumbnails,tests.acceptance.jobs",
         "WAYBILL_FILE_ROOTS": str(files),
         "WAYBILL_CHUNK_OBJECTS": "100",
+        "WAYBILL_KILL_GRACE_S": "3",
         "PYTHONPATH": f"{modules}:{README.parent}",
     }
     with running_stack(root / "data", env=env) as running:

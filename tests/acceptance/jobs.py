@@ -2,6 +2,9 @@
 
 import threading
 
+import numpy as np
+from sklearn.cluster import KMeans
+
 from app.errors import PermanentError
 from workers.attempt import Attempt, SkippedError
 from workers.celery_app import app
@@ -48,3 +51,10 @@ def deaf(self: Job, attempt: Attempt) -> None:
 def idle(self: Job, attempt: Attempt) -> None:
     """Finds nothing to do."""
     raise SkippedError("There was nothing to do.")
+
+
+@app.task(base=Job, bind=True, name="test_fit")
+def fit(self: Job, attempt: Attempt) -> None:
+    """One call into C that takes minutes: a clustering of as many points as the input says."""
+    points = np.random.default_rng(7).normal(size=(int(str(attempt.inputs[0])), 32))
+    KMeans(n_clusters=200, n_init=50, max_iter=1_000, tol=0).fit(points)

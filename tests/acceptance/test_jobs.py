@@ -124,7 +124,7 @@ def test_a_waiting_task_is_canceled_at_once(client: Client) -> None:
 
 
 def test_kill_sets_celerys_own_abort_flag_as_well(client: Client, stack: Stack) -> None:
-    task = submit(client, "test_deaf", 50)
+    task = submit(client, "test_deaf", 15)
     running = reached(client, task, "PROCESSING")
     client.request("POST", f"/v1/tasks/{task['task_id']}/kill")
     celery = Celery(backend=stack.redis_url, set_as_current=False)
@@ -135,6 +135,23 @@ def test_kill_sets_celerys_own_abort_flag_as_well(client: Client, stack: Stack) 
     receipt = ended(client, task)
     assert receipt["status"] == "COMPLETED"
     assert receipt["cancellation"]["outcome"] == "the job ended before it could be canceled"
+
+
+@pytest.mark.parametrize(("task_type", "unit"), [("test_deaf", 3_000), ("test_fit", 60_000)])
+def test_a_job_that_never_looks_is_ended_and_the_other_goes_on(
+    client: Client, task_type: str, unit: int
+) -> None:
+    other = submit(client, "test_slow", 100)
+    deaf = submit(client, task_type, unit)
+    for task in (other, deaf):
+        reached(client, task, "PROCESSING")
+    client.request("POST", f"/v1/tasks/{deaf['task_id']}/kill", {"reason": "too long"})
+    receipt = ended(client, deaf)
+    assert (receipt["status"], receipt["attempt"]) == ("CANCELED", 1)
+    assert receipt["cancellation"]["outcome"] == "canceled while it ran, its process was ended"
+    assert history(client, deaf)[-1]["reason"] == "too long"
+    finished = ended(client, other)
+    assert (finished["status"], finished["attempt"]) == ("COMPLETED", 1)
 
 
 def test_a_job_with_nothing_to_do_is_skipped(client: Client) -> None:
