@@ -87,12 +87,18 @@ class CancellationStore:
         return canceled
 
     def end_children(self, parent_id: str, *, actor: str, reason: str | None) -> None:
-        """Cancels the children that wait and asks those that run to end; safe to repeat."""
-        open_children = {"parent_task_id": parent_id, "status": {"$nin": TERMINAL_VALUES}}
-        for document in self._tasks.find(open_children, BRIEF):
-            child = Receipt.from_document(document)
-            self.request(child.task_id, actor=actor, reason=reason)
-            self._end_waiting(self._receipts.get(child.task_id))
+        """Cancels the children that wait and asks those that run to end; safe to repeat.
+
+        Two writes, however many they are.
+        """
+        of_parent = {"parent_task_id": parent_id}
+        move = Move(WAITING, TaskStatusEnum.CANCELED, actor=actor, reason=reason)
+        ended = {"cancellation": {**_intent(actor, reason), "outcome": BEFORE_START}}
+        self._receipts.move_many(move, sets=ended, among=of_parent)
+        self._receipts.change_many(
+            {"cancellation": _intent(actor, reason)},
+            among={**of_parent, "status": {"$nin": TERMINAL_VALUES}, "cancellation": None},
+        )
 
     def _end_waiting(self, receipt: Receipt) -> Receipt | None:
         if receipt.cancellation is None:

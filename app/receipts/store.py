@@ -250,6 +250,23 @@ class ReceiptStore:
         document = self._update({"_id": task_id, **guard}, touch(sets), WITH_CHECKPOINT)
         return None if document is None else self.committed(document)
 
+    def move_many(
+        self, move: Move, *, sets: Mapping[str, object], among: Mapping[str, object]
+    ) -> int:
+        """The same transition of many tasks in one write, counted; each is atomic by itself.
+
+        Their copies in Redis are not refreshed: nobody believes a copy of an open task for long.
+        """
+        update = transition(move, {**sets, "last_token": None}, retention=self._retention)
+        count = self._update_many({**among, **move.guard}, update)
+        if count:
+            log.info("tasks.moved", status=move.to.value, count=count, reason=move.reason)
+        return count
+
+    def change_many(self, sets: Mapping[str, object], *, among: Mapping[str, object]) -> int:
+        """The same change of many tasks in one write, counted; their status stays as it is."""
+        return self._update_many(dict(among), touch(sets))
+
     def committed(self, document: Document, *, move: Move | None = None) -> Receipt:
         """What follows each write: the copy in Redis, and one line in the log for a transition."""
         receipt = Receipt.from_document(document)
@@ -264,6 +281,9 @@ class ReceiptStore:
             )
         self.cache.put(receipt)
         return receipt
+
+    def _update_many(self, guard: Document, update: list[Document]) -> int:
+        return self._retrying(self.tasks.update_many, guard, update).matched_count
 
     def _update(
         self, guard: Document, update: list[Document], projection: Document
