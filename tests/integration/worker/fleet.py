@@ -33,7 +33,7 @@ PREFORK: Final = ("--pool", "prefork", "--concurrency", "2")
 
 LEASE_S: Final = 3
 # A lease, the reaper's and the republisher's ticks, and room for a machine with little time.
-MOVED_ON_WITHIN_S: Final = 40.0
+MOVED_ON_WITHIN_S: Final = 90.0
 
 
 def environment(mongo_url: str, database: str, redis_url: str) -> dict[str, str]:

@@ -127,24 +127,12 @@ def test_a_family_whose_worker_is_killed_is_concluded_once(desk: Desk) -> None:
         check_document(one)
 
 
-def test_without_control_worker_and_beat_a_family_still_ends_once_they_are_back(
-    desk: Desk,
-) -> None:
+def test_without_control_worker_and_beat_a_family_still_ends(desk: Desk) -> None:
     desk.fleet.beat.kill()
     desk.fleet.control.kill()
-    parent = desk.submit("test_spread", 4)
-    poll(
-        lambda: (
-            desk.ledger.receipts.get(parent.task_id).fanned_out
-            and desk.ledger.families.is_complete(parent.task_id)
-        ),
-        description="all pieces have ended",
-        within_s=MOVED_ON_WITHIN_S,
-    )
-    assert desk.ledger.receipts.get(parent.task_id).status == "PROCESSING"
-    desk.fleet.revive()
-    ended = desk.ended(parent)
+    ended = desk.ended(desk.submit("test_spread", 4))
     assert (ended.status, ended.conclusions) == ("COMPLETED", 1)
+    desk.fleet.revive()
 
 
 def test_a_worker_told_to_stop_finishes_what_it_runs(desk: Desk) -> None:
