@@ -14,6 +14,10 @@ from app.receipts.status import TERMINAL, TaskStatusEnum, check_transition
 
 NOW: Final = "$$NOW"
 
+# When a transition happens: `$$NOW` is the start of its command, which may have waited for that
+# of another, begun later; a history never steps back.
+MOMENT: Final = {"$max": [NOW, {"$last": "$history.at"}]}
+
 _NEXT_VERSION: Final = {"$add": ["$version", 1]}
 
 
@@ -71,7 +75,7 @@ def transition(
         "seq": {"$add": [{"$size": "$history"}, 1]},
         "from": "$status",
         "to": move.to.value,
-        "at": NOW,
+        "at": MOMENT,
         "actor": literal(move.actor),
         "attempt": attempt,
         "worker": literal(move.worker),
@@ -80,7 +84,7 @@ def transition(
     }
     ending: Document = {}
     if move.to in TERMINAL:
-        ending = {"ended_at": NOW, "lease": None, "expire_at": later(retention)}
+        ending = {"ended_at": MOMENT, "lease": None, "expire_at": later(retention)}
     return touch(
         {
             **ending,
