@@ -2,7 +2,8 @@
 
 A task whose code runs learns of the intent through its next report, or through `is_aborted()`,
 and ends itself; where it does not, its process is ended after a grace. A parent ends when the last
-of its children has. CANCELED is written only when none of the task's code runs any more.
+of its children has. CANCELED is written when none of the task's code runs any more, or, by the
+reaper, when its worker's lease has ended and its writes are refused.
 """
 
 from collections.abc import Sequence

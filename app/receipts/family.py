@@ -102,7 +102,9 @@ class FamilyStore:
         return [Receipt.from_document(row) for row in self._tasks.find(query, BRIEF)]
 
     def is_complete(self, parent_id: str) -> bool:
-        """Whether every child has ended. Once true it stays true: a parent fans out once."""
+        """Whether no child is open. Of a task that has fanned out, once true it stays true;
+        of one that is still planning it says nothing.
+        """
         query = {"parent_task_id": parent_id, "status": {"$nin": TERMINAL_VALUES}}
         return self._tasks.count_documents(query, limit=1) == 0
 
@@ -110,7 +112,6 @@ class FamilyStore:
         """Takes the lease of a parent whose children have all ended, or None.
 
         None where the task has not fanned out, children are open, or somebody has the lease.
-
         Bounded like an attempt: a conclusion that kills its worker each time ends the task.
         """
         parent = self._receipts.find(parent_id)
