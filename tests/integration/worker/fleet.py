@@ -31,7 +31,7 @@ CELERY: Final = (sys.executable, "-m", "celery", "--app", "workers.celery_app")
 SIDE: Final = ("--pool", "threads", "--concurrency", "4")
 PREFORK: Final = ("--pool", "prefork", "--concurrency", "2")
 
-LEASE_S: Final = 3
+LEASE_S: Final = 5  # of which four heartbeats may be late on a busy machine
 # A lease, the reaper's and the republisher's ticks, and room for a machine with little time.
 MOVED_ON_WITHIN_S: Final = 90.0
 
