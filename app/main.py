@@ -21,6 +21,7 @@ from app.api import (
     namespace,
     stored_object,
     task,
+    task_control,
 )
 from app.broker import celery_configuration
 from app.database import connect
@@ -50,6 +51,7 @@ ROUTERS: Final = (
     collection.router,
     document.router,
     task.router,
+    task_control.router,
 )
 
 

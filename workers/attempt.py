@@ -15,8 +15,9 @@ from app.receipts.ledger import Ledger
 from app.receipts.progress import Progress, advance, begin
 from app.receipts.receipt import Piece, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import Ending, Holder
+from app.receipts.store import Effect, Ending, Holder
 from app.receipts.transition import Move
+from workers import shutdown
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,15 @@ REPORT_INTERVAL_S: Final = 0.5
 
 class AbortedError(WaybillError):
     """The task is to end: raised in a job to leave it, and recorded as CANCELED."""
+
+
+class PausedError(WaybillError):
+    """The task is to go on later, from its checkpoint: raised at a report that carries one."""
+
+    def __init__(self, status: TaskStatusEnum, reason: str) -> None:
+        """`status` is where the receipt goes: SUSPENDED, or PENDING for another worker."""
+        super().__init__(reason)
+        self.status = status
 
 
 class SkippedError(WaybillError):
@@ -64,8 +74,7 @@ class Attempt:
     @property
     def has_another(self) -> bool:
         """Whether a transient failure of this attempt leaves one more to make."""
-        made = self.receipt.conclusions if self.receipt.fanned_out else self.number
-        return made < self.receipt.max_attempts
+        return self.receipt.has_another_attempt
 
     def progress(
         self, done: int, total: int | None = None, *, errors: int = 0, checkpoint: object = None
@@ -73,22 +82,61 @@ class Attempt:
         """Reports `done` of `total` units; `checkpoint` is what the next attempt would start from.
 
         Cheap to call often: reports less than half a second apart are left out, unless one
-        carries a checkpoint or is the last. Raises `LeaseLostError` when the lease is gone, and
-        `PermanentError` for a checkpoint that is not JSON.
+        carries a checkpoint or is the last. At a checkpoint the job may be left: `AbortedError`
+        when the task is to end, `PausedError` when it is to go on later. Raises `LeaseLostError`
+        when the lease is gone, and `PermanentError` for a checkpoint that is not JSON.
         """
         is_due = time.monotonic() - self._reported_at_s >= REPORT_INTERVAL_S
-        if not is_due and checkpoint is None and done != total:
-            return
-        self._progress = advance(
+        if is_due or checkpoint is not None or done == total:
+            self._report(done, total, errors, checkpoint, None)
+
+    def commit(
+        self,
+        effect: Effect,
+        done: int,
+        total: int | None = None,
+        *,
+        errors: int = 0,
+        checkpoint: object = None,
+    ) -> None:
+        """Reports, and stores what `effect(session)` writes to MongoDB, both or neither.
+
+        An attempt whose lease is gone stores nothing: with a checkpoint, each effect happens
+        once, whatever dies. `effect` passes the session on to each of its writes, and may be
+        called again where MongoDB asks for another try. Raises as `progress` does.
+        """
+        self._report(done, total, errors, checkpoint, effect)
+
+    def _report(
+        self,
+        done: int,
+        total: int | None,
+        errors: int,
+        checkpoint: object,
+        effect: Effect | None,
+    ) -> None:
+        progress = advance(
             self._progress, done=done, total=total, errors=errors, at=datetime.now(UTC)
         )
         self._take(
             self._ledger.receipts.report(
-                self.task_id, self._token, self._progress, checkpoint=checkpoint
+                self.task_id, self._token, progress, checkpoint=checkpoint, effect=effect
             )
         )
+        self._progress = progress
         self._reported_at_s = time.monotonic()
         self._roll_up()
+        if checkpoint is not None and done != total:
+            self._leave_if_asked()
+
+    def _leave_if_asked(self) -> None:
+        self.raise_if_aborted()
+        if self.receipt.suspension is not None:
+            reason = self.receipt.suspension.reason or "The task was suspended."
+            raise PausedError(TaskStatusEnum.SUSPENDED, reason)
+        if shutdown.has_begun():
+            reason = f"The worker {self.worker} stops; the task goes on from its checkpoint."
+            raise PausedError(TaskStatusEnum.PENDING, reason)
 
     def is_aborted(self) -> bool:
         """Whether the task is to end; asks MongoDB at most twice a second."""
@@ -123,13 +171,11 @@ class Attempt:
     def fan_out(self, plan: FanOut) -> None:
         """Stores the children, gives the lease up to them, and sends their messages."""
         at = datetime.now(UTC)
-        families, submission = self._ledger.families, self._ledger.submission
+        families = self._ledger.families
         units = families.create_children(self.receipt, plan.task_type, plan.pieces, at=at)
-        parent = families.fan_out(self.receipt, self._token, units=units, at=at)
-        self._take(parent)
-        self._ledger.cancellations.apply(self.task_id)
-        submission.send(families.waiting(self.task_id))
-        self._conclude(self.receipt)
+        self._wake_children()
+        self._take(families.fan_out(self.receipt, self._token, units=units, at=at))
+        self._start_children()
 
     def end(self, ending: Ending) -> Receipt | None:
         """Ends the task, or None: the lease is gone. The last child calls its parent."""
@@ -143,12 +189,47 @@ class Attempt:
             self._conclude(self._ledger.receipts.get(ended.parent_task_id))
         return ended
 
+    def pause(self, paused: PausedError) -> Receipt | None:
+        """Gives the task back with its checkpoint, no attempt spent, or None: the lease is gone.
+
+        A suspension that was withdrawn in the meantime leaves it PENDING, for any worker.
+        """
+        for status in (paused.status, TaskStatusEnum.PENDING):
+            move = Move(
+                (TaskStatusEnum.PROCESSING,),
+                status,
+                actor=f"worker:{self.worker}",
+                reason=str(paused),
+                worker=self.worker,
+            )
+            receipt = self._ledger.receipts.give_back(self.task_id, self._token, move)
+            if receipt is not None:
+                return receipt
+        return None
+
     def give_back(self, move: Move, *, delay: timedelta) -> Receipt | None:
         """Returns the task for another attempt after `delay`, or None: the lease is gone."""
         if self.receipt.fanned_out:
             return self._ledger.families.release(self.task_id, self._token)
         guard = {"lease.token": self._token}
-        return self._ledger.receipts.requeue(self.task_id, move, guard=guard, delay=delay)
+        return self._ledger.receipts.requeue(
+            self.task_id, move, guard=guard, delay=delay, token=self._token
+        )
+
+    def _wake_children(self) -> None:
+        """Children of an earlier plan may be suspended. While the lease is held, so that nobody
+        suspends them again before the parent can be."""
+        actor = f"worker:{self.worker}"
+        self._ledger.suspensions.wake_children(self.task_id, actor=actor)
+
+    def _start_children(self) -> None:
+        """What was asked of the task while its own code ran holds for its children first."""
+        if self.number > 1:  # children of an earlier plan may have done their parts
+            self._ledger.families.roll_up(self.task_id, interval=timedelta(0))
+        self._ledger.cancellations.apply(self.task_id)
+        self._ledger.suspensions.apply(self.task_id)
+        self._ledger.submission.send(self._ledger.families.waiting(self.task_id))
+        self._conclude(self.receipt)
 
     def _conclude(self, parent: Receipt) -> None:
         if parent.fanned_out and self._ledger.families.is_complete(parent.task_id):

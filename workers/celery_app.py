@@ -12,9 +12,15 @@ from app.broker import CONTROL_QUEUE, celery_configuration
 from app.log import configure_logging
 from app.settings import load_settings
 from beat_schedule import BEAT_SCHEDULE
+from workers import shutdown
 from workers.lease_keeper import LeaseKeeper
 
-JOB_MODULES = ("workers.jobs.batch", "workers.control", "workers.maintenance")
+JOB_MODULES = (
+    "workers.jobs.batch",
+    "workers.jobs.bulk_kill",
+    "workers.control",
+    "workers.maintenance",
+)
 
 
 def _configuration() -> dict[str, Any]:
@@ -36,6 +42,11 @@ def _beat_once(**_: object) -> None:
     """Beat's first tick comes an interval after its start; health need not wait for it."""
     tick = BEAT_SCHEDULE["heartbeat"]
     app.send_task(str(tick["task"]), queue=CONTROL_QUEUE, ignore_result=True)
+
+
+@signals.worker_shutting_down.connect
+def _tell_children(**_: object) -> None:
+    shutdown.begin()
 
 
 @signals.setup_logging.connect

@@ -4,6 +4,7 @@ import structlog
 from celery import Task
 from celery.contrib.abortable import AbortableAsyncResult
 
+from app.receipts.killer import CONTROL_TASK
 from app.receipts.receipt import Receipt
 from app.receipts.status import TERMINAL
 from workers import process
@@ -12,7 +13,7 @@ from workers.celery_app import app
 log = structlog.get_logger(__name__)
 
 
-@app.task(bind=True, name="waybill.kill")
+@app.task(bind=True, name=CONTROL_TASK)
 def kill(self: Task, task_id: str) -> None:
     """Carries a stored cancellation out, again if need be: what waits ends, what runs is asked."""
     ledger = process.current(self.app).ledger

@@ -20,8 +20,15 @@ from app.receipts.family import Children
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
-from workers import process
-from workers.attempt import AbortedError, Attempt, FanOut, LeaseLostError, SkippedError
+from workers import process, shutdown
+from workers.attempt import (
+    AbortedError,
+    Attempt,
+    FanOut,
+    LeaseLostError,
+    PausedError,
+    SkippedError,
+)
 from workers.failure import Failure, backoff, describe, storable
 
 log = structlog.get_logger(__name__)
@@ -34,17 +41,22 @@ class Job(AbortableTask):
     MongoDB can hold), or a `FanOut`. An exception of `transient_errors`, or of a server that is
     away, is tried again with backoff up to `max_attempts` (the setting's value where it is None);
     any other fails the task at once. A job that fans out defines `conclude(attempt, children)`.
+    A job that reports checkpoints and starts from them says `suspendable=True`.
     """
 
     abstract = True
     max_attempts: ClassVar[int | None] = None
     submittable: ClassVar[bool] = True
+    suspendable: ClassVar[bool] = False
     queue: ClassVar[str | None] = None  # where its messages go; the jobs' queue where it is None
     transient_errors: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __call__(self, task_id: str) -> None:
         """Runs one attempt, or nothing where the claim is refused."""
         ledger = process.current(self.app).ledger
+        if shutdown.has_begun():
+            ledger.queue.mark_unpublished([task_id])
+            return
         holder = Holder(
             token=uuid.uuid4().hex,
             worker=str(self.request.hostname),
@@ -86,6 +98,10 @@ class Job(AbortableTask):
             # The job's row in Flower would stay STARTED without an event of its own.
             self.send_event("task-revoked", terminated=True, signum=None, expired=False)
             raise Ignore from None
+        except PausedError as exc:
+            if attempt.pause(exc) is None:
+                raise LeaseLostError(f"The lease on task '{attempt.task_id}' was lost.") from exc
+            raise Retry(str(exc)) from exc  # what Flower shows of a task that is to go on
         except SkippedError as exc:
             reason = storable(str(exc))
             self._end(attempt, Ending(TaskStatusEnum.SKIPPED, outputs=[{"reason": reason}]))

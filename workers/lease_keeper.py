@@ -90,6 +90,7 @@ def _job_types(celery: Any, worker: process.WorkerProcess) -> list[JobType]:
             queue=task.queue or celery.conf.task_default_queue,
             max_attempts=task.max_attempts or worker.settings.max_attempts,
             submittable=task.submittable,
+            suspendable=task.suspendable,
         )
         for task in celery.tasks.values()
         if isinstance(task, Job)

@@ -57,9 +57,12 @@ def settle_batches(self: Task) -> None:
 
 @app.task(bind=True, name="waybill.conclude")
 def conclude(self: Task) -> None:
-    """Takes up what a crash left half done: cancellations, parents without a conclusion."""
+    """Takes up what a crash left half done: cancellations, suspensions, parents to conclude."""
     ledger = process.current(self.app).ledger
     for task_id in ledger.cancellations.unapplied():
         ledger.cancellations.apply(task_id)
+    ledger.cancellations.note_unreachable()
+    for task_id in ledger.suspensions.unapplied():
+        ledger.suspensions.apply(task_id)
     for parent in ledger.families.overdue():
         ledger.publisher.call(parent)

@@ -1,15 +1,15 @@
-"""Ends the process of a job that was asked to end and does not look.
+"""Ends the process of a job that was asked to end and does not look, or that works for nobody.
 
 It runs in the worker's parent, which alone knows which child runs what. The other children go on
 undisturbed: a child has one job at a time, and gets the next after its parent has heard of the
-end of the last, so a child whose receipt is still held by that job runs nothing else.
+end of the last, so a child whose receipt is still held by that job runs nothing else. Where the
+lease was lost, a second look a tick later makes sure that the job has not just come to its end.
 """
 
 import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 import psutil
@@ -17,6 +17,7 @@ import structlog
 from celery.worker import state
 
 from app.receipts.cancellation import BY_FORCE
+from app.receipts.lease import Hold
 from app.receipts.receipt import Receipt
 from workers.process import KEEPER_ID, WorkerProcess
 
@@ -28,10 +29,10 @@ PATIENCE_S: Final = 2.0
 
 @dataclass(slots=True)
 class _Ending:
-    """A child that was sent a signal, and the receipt it runs."""
+    """A child that was sent a signal; `receipt` is to say CANCELED when it is gone, if it may."""
 
     child: psutil.Process
-    receipt: Receipt
+    receipt: Receipt | None
     kill_at_s: float
 
     @property
@@ -49,15 +50,17 @@ class Terminator:
     def __init__(self, pool: Any) -> None:
         """`pool` is the worker's prefork pool."""
         self._pool = pool
-        self._endings: dict[str, _Ending] = {}  # by lease token
+        self._holds: dict[str, Hold] = {}  # by lease token, as are the others
+        self._outlived: set[str] = set()
+        self._endings: dict[str, _Ending] = {}
 
     def tick(self, worker: WorkerProcess, task_ids: Sequence[str]) -> None:
-        """Signals the children of the tasks that are overdue, and records those that ended."""
-        grace = timedelta(seconds=worker.settings.kill_grace_s)
-        overdue = worker.ledger.cancellations.overdue(task_ids, keeper=KEEPER_ID, grace=grace)
-        for receipt in overdue:
-            if receipt.lease_token is not None and receipt.lease_token not in self._endings:
-                self._begin(receipt.lease_token, receipt)
+        """Signals the children of tasks that are overdue or lost, and records those that ended."""
+        for receipt in worker.ledger.cancellations.overdue(task_ids, keeper=KEEPER_ID):
+            if receipt.lease_token is not None:
+                self._begin(receipt.lease_token, str(receipt.job_id), receipt)
+        for hold in self._lost(worker, task_ids):
+            self._begin(hold.token, hold.job_id, None)
         for token, ending in list(self._endings.items()):
             if ending.has_ended:
                 del self._endings[token]
@@ -65,10 +68,24 @@ class Terminator:
             elif time.monotonic() > ending.kill_at_s:
                 self._signal(ending.child.pid, signal.SIGKILL)
 
-    def _begin(self, token: str, receipt: Receipt) -> None:
-        request = state.requests.get(str(receipt.job_id))
+    def _lost(self, worker: WorkerProcess, task_ids: Sequence[str]) -> list[Hold]:
+        """What this worker held, and still runs, though its leases were taken back a tick ago."""
+        leases = worker.ledger.leases
+        held = {hold.token: hold for hold in leases.held(task_ids, keeper=KEEPER_ID)}
+        known = {**self._holds, **held}
+        self._holds = {
+            token: hold for token, hold in known.items() if hold.job_id in state.requests
+        }
+        suspects = [hold for token, hold in self._holds.items() if token not in held]
+        outlived = leases.outlived(suspects) if suspects else set()
+        confirmed = [self._holds[token] for token in outlived & self._outlived]
+        self._outlived = outlived
+        return confirmed
+
+    def _begin(self, token: str, job_id: str, receipt: Receipt | None) -> None:
+        request = state.requests.get(job_id)
         pid = None if request is None else request.worker_pid
-        if pid is None:
+        if pid is None or token in self._endings:
             return
         try:
             child = psutil.Process(pid)
@@ -81,7 +98,9 @@ class Terminator:
         log.warning("task.child_signalled", pid=pid, signal=number.name)
         self._pool.terminate_job(pid, number)
 
-    def _record(self, worker: WorkerProcess, receipt: Receipt) -> None:
+    def _record(self, worker: WorkerProcess, receipt: Receipt | None) -> None:
+        if receipt is None:
+            return
         ledger = worker.ledger
         canceled = ledger.cancellations.record_end(receipt, outcome=BY_FORCE)
         if canceled is None:

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from app.api.batch import find_batch
-from app.api.task import kill
+from app.api.task_control import kill
 from app.errors import AlreadyExistsError, BadRequestError, InvalidError, NotFoundError
 from app.http.body import CREATED, Body, JsonObject
 from app.http.caller import Caller, Deleter, Writer
@@ -76,7 +76,7 @@ def cancel_batch(
         raise BadRequestError("The batch is a DRAFT: nothing runs that could be canceled")
     reason = body.reason if body else None
     task_id = _task_of(stores, batch).task_id
-    receipt, _ = kill(stores, task_id, caller.namespace_id, caller.actor, reason)
+    receipt, _ = kill(stores, task_id, caller, reason)
     return receipt.to_json()
 
 

@@ -1,53 +1,30 @@
-"""Tasks: read, list, history, kill, and the submission of registered types."""
+"""Tasks: read, list, history, and the submission of registered types."""
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 
-from app.errors import BadRequestError, CallerError, InvalidError
+from app.errors import CallerError, InvalidError
 from app.http.body import Body, Metadata, Values
-from app.http.caller import Caller, Deleter, Reader, Writer
+from app.http.caller import Caller, Reader, Writer
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, envelope, list_query
 from app.http.partial import partial_answer
 from app.http.request_id import current_request_id
-from app.query.field import Field as ListField
-from app.query.field import FieldSet, Kind
 from app.query.page import list_page
 from app.receipts.draft import storable_flaw
 from app.receipts.job_type import JobType
 from app.receipts.receipt import NewTask, Receipt, rfc3339
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import BRIEF
-from app.stores import Stores, stores_of
+from app.resources.task import FIELDS
+from app.stores import Held
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=IdempotentRoute)
 
 MAX_SUBMITTED: Final = 1_000
 RETRY_AFTER_S: Final = 1  # where the polling strategy of the first seed document begins
-
-STATUSES: Final = tuple(status.value for status in TaskStatusEnum)
-
-FIELDS: Final = FieldSet(
-    fields={
-        "task_id": ListField("_id", nullable=False),
-        "task_type": ListField("task_type", nullable=False),
-        "status": ListField("status", nullable=False, choices=STATUSES),
-        "namespace_id": ListField("namespace_id", nullable=False),
-        "error_message": ListField("error_message"),
-        "attempt": ListField("attempt", Kind.NUMBER, nullable=False),
-        "created_at": ListField("created_at", Kind.DATETIME, sortable=True, nullable=False),
-        "updated_at": ListField("updated_at", Kind.DATETIME, nullable=False),
-        "started_at": ListField("started_at", Kind.DATETIME, sortable=True),
-        "ended_at": ListField("ended_at", Kind.DATETIME, sortable=True),
-        "inputs": ListField("inputs", Kind.ANY),
-    },
-    prefixes={"additional_data": "additional_data"},
-    searchable=("task_type", "error_message"),
-)
-
-Held = Annotated[Stores, Depends(stores_of)]
 
 
 class TaskListBody(ListBody):
@@ -56,12 +33,6 @@ class TaskListBody(ListBody):
     status: TaskStatusEnum | None = None
     task_type: str | None = None
     parent_task_id: str | None = None
-
-
-class KillBody(Body):
-    """Why a task is to end."""
-
-    reason: str | None = Field(None, max_length=1_000)
 
 
 class SubmittedTask(Body):
@@ -128,22 +99,6 @@ def get_history(task_id: str, caller: Reader, stores: Held) -> dict[str, object]
     return {"results": shown}
 
 
-@router.post("/{task_id}/kill")
-def kill_task(
-    task_id: str, caller: Deleter, stores: Held, body: KillBody | None = None
-) -> dict[str, object]:
-    """Asks for the end of a task: at once where it waits, at its next checkpoint where it runs."""
-    reason = body.reason if body else None
-    receipt, message = kill(stores, task_id, caller.namespace_id, caller.actor, reason)
-    return {"success": True, "message": message, "task": receipt.to_json()}
-
-
-@router.delete("/{task_id}")
-def delete_task(task_id: str, caller: Deleter, stores: Held) -> dict[str, object]:
-    """The same as kill: a receipt is never deleted, the task ends."""
-    return kill_task(task_id, caller, stores)
-
-
 @router.post("/submit", status_code=202, openapi_extra=CREATES)
 def submit_tasks(body: SubmitBody, caller: Writer, stores: Held) -> dict[str, object]:
     """Stores receipts for tasks of registered types; a task that is refused stops no other."""
@@ -178,21 +133,3 @@ def _new_task(task: SubmittedTask, kind: JobType, caller: Caller) -> NewTask:
         max_attempts=kind.max_attempts,
         queue=kind.queue,
     )
-
-
-def kill(
-    stores: Stores, task_id: str, namespace_id: str, actor: str, reason: str | None
-) -> tuple[Receipt, str]:
-    """Stores the intent, ends what waits, tells the control worker, and says what came of it."""
-    ledger = stores.ledger
-    before = ledger.receipts.get(task_id, namespace_id=namespace_id)
-    if before.parent_task_id is not None:
-        raise BadRequestError(f"The task is a part of task '{before.parent_task_id}': kill that")
-    if before.is_terminal:
-        return before, f"The task had ended before: it is {before.status}."
-    ledger.cancellations.request(task_id, actor=actor, reason=reason)
-    receipt = ledger.cancellations.apply(task_id)
-    if receipt.is_terminal:
-        return receipt, f"The task is {receipt.status}."
-    ledger.publisher.tell("waybill.kill", task_id)
-    return receipt, "The task was asked to end; its status says when it has."

@@ -6,19 +6,24 @@ of its children has. CANCELED is written when none of the task's code runs any m
 reaper, when its worker's lease has ended and its writes are refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from app.database import Document
+from app.receipts.family import FamilyStore
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import BRIEF, TERMINAL_VALUES, ReceiptStore
-from app.receipts.transition import NOW, Move, earlier, literal
+from app.receipts.transition import NOW, Move, earlier, later, literal
 
 BEFORE_START: Final = "canceled before it started"
 WHILE_RUNNING: Final = "canceled while it ran, at its own checkpoint"
 BY_FORCE: Final = "canceled while it ran, its process was ended"
+UNREACHABLE: Final = "unreachable so far: its worker has not ended it in time"
+
+# Over the patience between the signals that end a process, and a beat of its keeper.
+UNREACHABLE_AFTER: Final = timedelta(seconds=5)
 
 PER_SWEEP: Final = 1_000
 
@@ -28,15 +33,17 @@ WAITING: Final = (TaskStatusEnum.PENDING, TaskStatusEnum.SUSPENDED)
 class CancellationStore:
     """Stores intents and ends what waits."""
 
-    def __init__(self, receipts: ReceiptStore) -> None:
+    def __init__(self, receipts: ReceiptStore, families: FamilyStore, *, grace: timedelta) -> None:
+        """`grace` is how long a running job has to end itself."""
         self._receipts = receipts
+        self._families = families
         self._tasks = receipts.tasks
+        self._grace = grace
 
     def request(self, task_id: str, *, actor: str, reason: str | None) -> None:
         """Stores the intent on an open task, the first one only; a terminal task stays as it is."""
-        sets = {"cancellation": _intent(actor, reason)}
         guard = {"status": {"$nin": TERMINAL_VALUES}, "cancellation": None}
-        self._receipts.change(task_id, sets, guard=guard)
+        self._receipts.change(task_id, {"cancellation": self._intent(actor, reason)}, guard=guard)
 
     def apply(self, task_id: str) -> Receipt:
         """Does what the stored intent allows now, to the task and its children; safe to repeat."""
@@ -45,6 +52,8 @@ class CancellationStore:
             return receipt
         intent = receipt.cancellation
         self.end_children(task_id, actor=intent.actor, reason=intent.reason)
+        if not self._families.is_complete(task_id):
+            return receipt  # a waiting parent, too, ends after its children's code
         return self._end_waiting(receipt) or self._receipts.get(task_id)
 
     def unapplied(self) -> list[str]:
@@ -59,16 +68,29 @@ class CancellationStore:
         query = {"cancellation.requested_at": {"$exists": True}, "$or": is_due}
         return [row["_id"] for row in self._tasks.find(query, {"_id": 1}, limit=PER_SWEEP)]
 
-    def overdue(self, task_ids: Sequence[str], *, keeper: str, grace: timedelta) -> list[Receipt]:
-        """Those of the tasks that `keeper` holds and that were asked to end a grace ago."""
-        asked = {"$lte": ["$cancellation.requested_at", earlier(grace)]}
+    def overdue(self, task_ids: Sequence[str], *, keeper: str) -> list[Receipt]:
+        """Those of the tasks that `keeper` holds and that have not ended by their deadline."""
         query = {
             "_id": {"$in": list(task_ids)},
             "lease.keeper": keeper,
             "cancellation": {"$ne": None},
-            "$expr": asked,
+            "$expr": {"$lte": ["$cancellation.deadline_at", NOW]},
         }
         return [Receipt.from_document(row) for row in self._tasks.find(query, BRIEF)]
+
+    def note_unreachable(self) -> int:
+        """Says on the receipts of jobs that outlast even force that their workers do not answer."""
+        late = {"$lte": ["$cancellation.deadline_at", earlier(UNREACHABLE_AFTER)]}
+        return self._receipts.change_many(
+            {"cancellation.outcome": literal(UNREACHABLE)},
+            among={
+                "status": TaskStatusEnum.PROCESSING.value,
+                "cancellation.requested_at": {"$exists": True},
+                "cancellation.outcome": None,
+                "lease": {"$ne": None},
+                "$expr": late,
+            },
+        )
 
     def record_end(self, receipt: Receipt, *, outcome: str) -> Receipt | None:
         """CANCELED, once none of the task's code runs; None where it ended in another way."""
@@ -93,12 +115,29 @@ class CancellationStore:
         Two writes, however many they are.
         """
         of_parent = {"parent_task_id": parent_id}
+        self._cancel_waiting(of_parent, actor=actor, reason=reason)
+        self._ask(of_parent, actor=actor, reason=reason)
+
+    def end_many(self, task_ids: Sequence[str], *, actor: str, reason: str | None) -> int:
+        """Asks for the end of all these, and counts those that it ended at once: they had never
+        begun. `apply` does the rest for the others.
+        """
+        among: Document = {"_id": {"$in": list(task_ids)}}
+        ended = self._cancel_waiting({**among, "attempt": 0}, actor=actor, reason=reason)
+        self._ask(among, actor=actor, reason=reason)
+        return ended
+
+    def _cancel_waiting(
+        self, among: Mapping[str, object], *, actor: str, reason: str | None
+    ) -> int:
         move = Move(WAITING, TaskStatusEnum.CANCELED, actor=actor, reason=reason)
-        ended = {"cancellation": {**_intent(actor, reason), "outcome": BEFORE_START}}
-        self._receipts.move_many(move, sets=ended, among=of_parent)
+        intent = {**self._intent(actor, reason), "outcome": BEFORE_START}
+        return self._receipts.move_many(move, sets={"cancellation": intent}, among=among)
+
+    def _ask(self, among: Mapping[str, object], *, actor: str, reason: str | None) -> None:
         self._receipts.change_many(
-            {"cancellation": _intent(actor, reason)},
-            among={**of_parent, "status": {"$nin": TERMINAL_VALUES}, "cancellation": None},
+            {"cancellation": self._intent(actor, reason)},
+            among={**among, "status": {"$nin": TERMINAL_VALUES}, "cancellation": None},
         )
 
     def _end_waiting(self, receipt: Receipt) -> Receipt | None:
@@ -113,11 +152,11 @@ class CancellationStore:
         sets = {"cancellation.outcome": literal(BEFORE_START)}
         return self._receipts.move(receipt.task_id, move, sets=sets, guard={})
 
-
-def _intent(actor: str, reason: str | None) -> Document:
-    return {
-        "requested_at": NOW,
-        "actor": literal(actor),
-        "reason": literal(reason),
-        "outcome": None,
-    }
+    def _intent(self, actor: str, reason: str | None) -> Document:
+        return {
+            "requested_at": NOW,
+            "deadline_at": later(self._grace),
+            "actor": literal(actor),
+            "reason": literal(reason),
+            "outcome": None,
+        }

@@ -21,6 +21,10 @@ INDEXES: Final = [
         partialFilterExpression={"cancellation.requested_at": {"$exists": True}},
     ),
     IndexModel(
+        [("status", ASCENDING), ("suspension.requested_at", ASCENDING)],
+        partialFilterExpression={"suspension.requested_at": {"$exists": True}},
+    ),
+    IndexModel(
         [("lease.expires_at", ASCENDING)],
         partialFilterExpression={"lease.expires_at": {"$exists": True}},
     ),

@@ -20,12 +20,16 @@ FORGOTTEN_AFTER: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class JobType:
-    """One kind of task; only `submittable` ones may be named in a submit call."""
+    """One kind of task; only `submittable` ones may be named in a submit call.
+
+    One that is `suspendable` starts from checkpoints, so it can be paused while it runs.
+    """
 
     name: str
     queue: str
     max_attempts: int
     submittable: bool
+    suspendable: bool
 
 
 class JobTypeStore:
@@ -44,6 +48,7 @@ class JobTypeStore:
                         "queue": kind.queue,
                         "max_attempts": kind.max_attempts,
                         "submittable": kind.submittable,
+                        "suspendable": kind.suspendable,
                     },
                     "$currentDate": {"registered_at": True},
                 },
@@ -62,6 +67,12 @@ class JobTypeStore:
     def all(self) -> dict[str, JobType]:
         """Every registered type by its name."""
         return {
-            row["_id"]: JobType(row["_id"], row["queue"], row["max_attempts"], row["submittable"])
+            row["_id"]: JobType(
+                name=row["_id"],
+                queue=row["queue"],
+                max_attempts=row["max_attempts"],
+                submittable=row["submittable"],
+                suspendable=row["suspendable"],
+            )
             for row in self._types.find()
         }

@@ -4,12 +4,14 @@ Only MongoDB's clock decides whether a lease has expired.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from pymongo.errors import OperationFailure
 
+from app.database import Document
 from app.receipts.cancellation import CancellationStore
 from app.receipts.family import RELEASED
 from app.receipts.receipt import Receipt
@@ -21,6 +23,15 @@ log = structlog.get_logger(__name__)
 
 REAPED_PER_SWEEP: Final = 1_000
 ACTOR: Final = "reaper"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lease as its keeper knows it: `job_id` is Celery's id of the message it came with."""
+
+    task_id: str
+    token: str
+    job_id: str
 
 
 class LeaseStore:
@@ -41,6 +52,22 @@ class LeaseStore:
             [{"$set": {"lease.expires_at": later(self._lease)}}],
         )
         return result.matched_count
+
+    def held(self, task_ids: Collection[str], *, keeper: str) -> list[Hold]:
+        """The leases that `keeper` has among the tasks."""
+        query = {"_id": {"$in": list(task_ids)}, "lease.keeper": keeper}
+        rows = self._tasks.find(query, {"lease.token": 1, "job_id": 1})
+        return [Hold(row["_id"], row["lease"]["token"], row["job_id"]) for row in rows]
+
+    def outlived(self, holds: Collection[Hold]) -> set[str]:
+        """The tokens among these that their tasks do not know any more.
+
+        The leases ended and were taken back: a job that holds such a token works for nobody.
+        """
+        ids = [hold.task_id for hold in holds]
+        rows = self._tasks.find({"_id": {"$in": ids}}, {"last_token": 1})
+        last = {row["_id"]: row["last_token"] for row in rows}
+        return {hold.token for hold in holds if last.get(hold.task_id) != hold.token}
 
     def reap(self) -> list[Receipt]:
         """Moves each task whose lease has expired on, and returns those that it moved.
@@ -63,34 +90,38 @@ class LeaseStore:
                 reaped.append(moved)
         return reaped
 
-    def _end_children(self, parent: Receipt | None) -> Receipt | None:
-        """A parent's worker may have been lost while it was planning children."""
-        if parent is not None and parent.is_terminal:
-            reason = f"the parent task is {parent.status}"
-            self._cancellations.end_children(parent.task_id, actor=ACTOR, reason=reason)
-        return parent
-
     def _reap_one(self, receipt: Receipt, lease: dict[str, str]) -> Receipt | None:
-        worker, token = lease["worker"], lease["token"]
-        guard = {"lease.token": token, "$expr": {"$lt": ["$lease.expires_at", NOW]}}
+        worker = lease["worker"]
+        guard: Document = {
+            "lease.token": lease["token"],
+            "$expr": {"$lt": ["$lease.expires_at", NOW]},
+        }
         lost = f"The worker {worker} was lost while it ran attempt {receipt.attempt}."
         if receipt.cancellation is not None:
-            move = _reaped(TaskStatusEnum.CANCELED, lost, worker)
             sets = {"cancellation.outcome": literal("its worker was lost")}
-            return self._end_children(
-                self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
-            )
-        if receipt.fanned_out and receipt.conclusions < receipt.max_attempts:
-            return self._receipts.change(receipt.task_id, RELEASED, guard=guard)
-        if not receipt.fanned_out and receipt.attempt < receipt.max_attempts:
-            move = _reaped(TaskStatusEnum.PENDING, lost, worker)
-            return self._receipts.requeue(receipt.task_id, move, guard=guard)
-        message = f"{lost} No attempt is left of {receipt.max_attempts}."
-        move = _reaped(TaskStatusEnum.FAILED, message, worker)
-        sets = {"error_message": literal(message)}
-        return self._end_children(
-            self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
-        )
+            move = _reaped(TaskStatusEnum.CANCELED, lost, worker)
+            return self._end(receipt, move, sets=sets, guard=guard)
+        if not receipt.has_another_attempt:
+            message = f"{lost} No attempt is left of {receipt.max_attempts}."
+            sets = {"error_message": literal(message)}
+            move = _reaped(TaskStatusEnum.FAILED, message, worker)
+            return self._end(receipt, move, sets=sets, guard=guard)
+        if receipt.fanned_out:
+            # Without its token: the lost conclusion is to learn that it works for nobody.
+            released = {**RELEASED, "last_token": None}
+            return self._receipts.change(receipt.task_id, released, guard=guard)
+        move = _reaped(TaskStatusEnum.PENDING, lost, worker)
+        return self._receipts.requeue(receipt.task_id, move, guard=guard)
+
+    def _end(
+        self, receipt: Receipt, move: Move, *, sets: Document, guard: Document
+    ) -> Receipt | None:
+        """Its worker may have been lost while it was planning: its children end with it."""
+        ended = self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+        if ended is not None:
+            reason = f"the parent task is {ended.status}"
+            self._cancellations.end_children(ended.task_id, actor=ACTOR, reason=reason)
+        return ended
 
     def _now(self) -> datetime:
         now: datetime = self._tasks.database.command("hello")["localTime"]

@@ -13,12 +13,14 @@ from app.receipts.cache import ReceiptCache
 from app.receipts.cancellation import CancellationStore
 from app.receipts.family import FamilyStore
 from app.receipts.job_type import JobTypeStore
+from app.receipts.killer import Killer
 from app.receipts.lease import LeaseStore
 from app.receipts.publisher import Publisher
 from app.receipts.pulse import PulseStore
 from app.receipts.queue import QueueStore
 from app.receipts.store import ReceiptStore
 from app.receipts.submission import Submission
+from app.receipts.suspension import SuspensionStore
 from app.settings import Settings, required
 
 # The copies are never needed, so a Redis that is slow must not hold a write up for longer.
@@ -34,11 +36,13 @@ class Ledger:
     families: FamilyStore
     leases: LeaseStore
     cancellations: CancellationStore
+    suspensions: SuspensionStore
     queue: QueueStore
     job_types: JobTypeStore
     pulse: PulseStore
     publisher: Publisher
     submission: Submission
+    killer: Killer
 
     @classmethod
     def open(
@@ -56,26 +60,47 @@ class Ledger:
             socket_connect_timeout=COPY_TIMEOUT_S,
         )
         lease = timedelta(seconds=settings.lease_s)
-        cache = ReceiptCache(redis, ttl_s=settings.receipt_cache_ttl_s)
         receipts = ReceiptStore(
             database,
-            cache,
+            ReceiptCache(redis, ttl_s=settings.receipt_cache_ttl_s),
             lease=lease,
             retention=timedelta(days=settings.receipt_retention_days),
             patience=patience,
         )
-        cancellations = CancellationStore(receipts)
-        queue = QueueStore(receipts, lost_after=timedelta(seconds=settings.republish_after_s))
-        publisher = Publisher(celery)
+        return cls.over(
+            receipts,
+            Publisher(celery),
+            lease=lease,
+            grace=timedelta(seconds=settings.kill_grace_s),
+            lost_after=timedelta(seconds=settings.republish_after_s),
+        )
+
+    @classmethod
+    def over(
+        cls,
+        receipts: ReceiptStore,
+        publisher: Publisher,
+        *,
+        lease: timedelta,
+        grace: timedelta,
+        lost_after: timedelta,
+    ) -> Self:
+        """All that stands on one store of receipts and one publisher."""
+        database = receipts.tasks.database
+        families = FamilyStore(receipts)
+        cancellations = CancellationStore(receipts, families, grace=grace)
+        queue = QueueStore(receipts, lost_after=lost_after)
         return cls(
-            cache=cache,
+            cache=receipts.cache,
             receipts=receipts,
-            families=FamilyStore(receipts),
+            families=families,
             leases=LeaseStore(receipts, cancellations, lease=lease),
             cancellations=cancellations,
+            suspensions=SuspensionStore(receipts),
             queue=queue,
             job_types=JobTypeStore(database),
             pulse=PulseStore(database),
             publisher=publisher,
             submission=Submission(receipts, queue, publisher),
+            killer=Killer(receipts, cancellations, publisher),
         )

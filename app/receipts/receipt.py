@@ -44,9 +44,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """Who asked for the end of a task, when and why, and how it came about (null until then)."""
+    """Who asked for the end of a task, when and why, and how it came about (null until then).
+
+    A job that has not ended by itself at `deadline_at` is ended by force.
+    """
 
     requested_at: datetime
+    deadline_at: datetime
     actor: str
     reason: str | None
     outcome: str | None
@@ -54,9 +58,26 @@ class Cancellation:
     def to_json(self) -> JsonObject:
         return {
             "requested_at": rfc3339(self.requested_at),
+            "deadline_at": rfc3339(self.deadline_at),
             "actor": self.actor,
             "reason": self.reason,
             "outcome": self.outcome,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Who asked for a pause, when and why; stands until the task is resumed."""
+
+    requested_at: datetime
+    actor: str
+    reason: str | None
+
+    def to_json(self) -> JsonObject:
+        return {
+            "requested_at": rfc3339(self.requested_at),
+            "actor": self.actor,
+            "reason": self.reason,
         }
 
 
@@ -90,9 +111,11 @@ class Receipt:
     ended_at: datetime | None
     attempt: int
     max_attempts: int
+    returns: int  # attempts that ended without a fault: suspended, or given back at a shutdown
     version: int
     progress: Progress | None
     cancellation: Cancellation | None
+    suspension: Suspension | None
     checkpoint: object
     parent_task_id: str | None
     fanned_out: bool
@@ -105,6 +128,7 @@ class Receipt:
         """The stored document, with or without its history."""
         progress = document["progress"]
         cancellation = document["cancellation"]
+        suspension = document["suspension"]
         lease = document["lease"]
         return cls(
             task_id=document["_id"],
@@ -122,9 +146,11 @@ class Receipt:
             ended_at=document["ended_at"],
             attempt=document["attempt"],
             max_attempts=document["max_attempts"],
+            returns=document["returns"],
             version=document["version"],
             progress=Progress(**progress) if progress else None,
             cancellation=Cancellation(**cancellation) if cancellation else None,
+            suspension=Suspension(**suspension) if suspension else None,
             checkpoint=document.get("checkpoint"),
             parent_task_id=document["parent_task_id"],
             fanned_out=document["fan_out"] is not None,
@@ -136,6 +162,12 @@ class Receipt:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def has_another_attempt(self) -> bool:
+        """Whether a fault leaves one more attempt to make, or, of a parent, one more conclusion."""
+        made = self.conclusions if self.fanned_out else self.attempt - self.returns
+        return made < self.max_attempts
 
     @property
     def additional_data_json(self) -> JsonObject:
@@ -164,6 +196,7 @@ class Receipt:
             "max_attempts": self.max_attempts,
             "progress": _progress_json(self.progress),
             "cancellation": self.cancellation.to_json() if self.cancellation else None,
+            "suspension": self.suspension.to_json() if self.suspension else None,
             "queue_position": place.position,
             "estimated_wait_minutes": place.wait_minutes,
         }

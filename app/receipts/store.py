@@ -4,7 +4,7 @@ Losing a race is a return value (None); every write is acknowledged by the major
 returns and may be repeated with the same token without harm.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Final
@@ -14,6 +14,8 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from app.database import Document
@@ -33,6 +35,9 @@ COLLECTION: Final = "tasks"
 # What reads and answers leave in MongoDB: either may be large.
 BRIEF: Final = {"history": 0, "checkpoint": 0}
 WITH_CHECKPOINT: Final = {"history": 0}
+# Writes of a job that belong to its report, in one transaction with it.
+Effect = Callable[[ClientSession], object]
+
 FINISHED_FIRST: Final = "the job ended before it could be canceled"
 TERMINAL_VALUES: Final = sorted(status.value for status in TERMINAL)
 
@@ -148,7 +153,11 @@ class ReceiptStore:
             "started_at": {"$ifNull": ["$started_at", NOW]},
             **self.held_by(holder),
         }
-        guard = {"cancellation": None, "$expr": {"$lte": ["$not_before", NOW]}}
+        guard = {
+            "cancellation": None,
+            "suspension": None,
+            "$expr": {"$lte": ["$not_before", NOW]},
+        }
         return self.move(
             task_id,
             move,
@@ -173,17 +182,28 @@ class ReceiptStore:
         }
 
     def report(
-        self, task_id: str, token: str, progress: Progress, *, checkpoint: object = None
+        self,
+        task_id: str,
+        token: str,
+        progress: Progress,
+        *,
+        checkpoint: object = None,
+        effect: Effect | None = None,
     ) -> Receipt | None:
         """Stores progress (and a checkpoint that is not None), or None: the token is stale.
 
-        Raises `PermanentError`, and changes nothing, for a checkpoint that is not JSON.
+        `effect` is stored with it in one transaction, or not at all; it may be called again
+        where MongoDB asks for another try. Raises `PermanentError`, and changes nothing, for a
+        checkpoint that is not JSON.
         """
         require_storable("The job's checkpoint", checkpoint)
         sets: Document = {"progress": literal(asdict(progress))}
         if checkpoint is not None:
             sets["checkpoint"] = literal(checkpoint)
-        return self.change(task_id, sets, guard={"lease.token": token})
+        guard = {"lease.token": token}
+        if effect is None:
+            return self.change(task_id, sets, guard=guard)
+        return self._change_with({"_id": task_id, **guard}, touch(sets), effect)
 
     def finish(self, task_id: str, token: str, ending: Ending, *, worker: str) -> Receipt | None:
         """Ends the attempt and the task with it, or None: the token is stale.
@@ -214,10 +234,28 @@ class ReceiptStore:
         *,
         guard: Mapping[str, object],
         delay: timedelta = timedelta(0),
+        token: str | None = None,
     ) -> Receipt | None:
-        """Gives a PROCESSING task back, due after `delay`; the republisher sends its message."""
+        """Gives a PROCESSING task back, due after `delay`; the republisher sends its message.
+
+        `token` where it is the holder that gives it back, as in `move`.
+        """
         sets = {"lease": None, "published_at": None, "not_before": later(delay)}
-        return self.move(task_id, move, sets=sets, guard=guard)
+        return self.move(task_id, move, sets=sets, guard=guard, token=token)
+
+    def give_back(self, task_id: str, token: str, move: Move) -> Receipt | None:
+        """Ends an attempt without a fault, in PENDING or SUSPENDED, or None: the token is stale,
+        or, towards SUSPENDED, nobody asks for a pause any more.
+        """
+        sets = {
+            "lease": None,
+            "published_at": None,
+            "returns": {"$add": ["$returns", 1]},
+        }
+        guard: Document = {"lease.token": token}
+        if move.to is TaskStatusEnum.SUSPENDED:
+            guard["suspension"] = {"$ne": None}
+        return self.move(task_id, move, sets=sets, guard=guard, token=token)
 
     def move(
         self,
@@ -281,6 +319,29 @@ class ReceiptStore:
             )
         self.cache.put(receipt)
         return receipt
+
+    def _change_with(
+        self, guard: Document, update: list[Document], effect: Effect
+    ) -> Receipt | None:
+        """The change and the effect, in one transaction that begins with the change's guard."""
+
+        def write(session: ClientSession) -> Document | None:
+            document: Document | None = self.tasks.find_one_and_update(
+                guard,
+                update,
+                projection=WITH_CHECKPOINT,
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            if document is not None:
+                effect(session)
+            return document
+
+        with self.tasks.database.client.start_session() as session:
+            document = session.with_transaction(
+                write, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
+            )
+        return None if document is None else self.committed(document)
 
     def _update_many(self, guard: Document, update: list[Document]) -> int:
         return self._retrying(self.tasks.update_many, guard, update).matched_count

@@ -1,7 +1,8 @@
 """What a chunk of a batch reads and writes: objects in, documents and failures out.
 
-Both outputs are upserts under keys made of their inputs, so that a chunk which runs again,
-after a crash or on two workers at once, leaves the same rows, once each.
+Both outputs are upserts under keys made of their inputs, so that a chunk which runs again leaves
+the same rows, once each. They are stored with the progress of the attempt, in one transaction that
+an attempt without its lease cannot commit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from bson.binary import Binary, BinaryVectorDtype
 from pymongo import ASCENDING, DeleteMany, IndexModel, UpdateOne
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from app.database import Document
@@ -73,18 +75,22 @@ class ExtractionStore:
             [IndexModel([("batch_id", ASCENDING), ("object_id", ASCENDING), ("_id", ASCENDING)])]
         )
 
-    def read(self, origin: Origin, object_ids: Sequence[str]) -> Iterator[Document]:
-        """The stored objects among the ids, in the order of ids, streamed.
+    def read(
+        self, origin: Origin, object_ids: Sequence[str]
+    ) -> Iterator[tuple[str, Document | None]]:
+        """Each of the ids, in their order, with its stored object, or None: there is none.
 
         One query a page: no cursor stays open while a job works on what it read.
         """
         for start in range(0, len(object_ids), OBJECTS_PER_READ):
+            page = object_ids[start : start + OBJECTS_PER_READ]
             query = {
-                "_id": {"$in": list(object_ids[start : start + OBJECTS_PER_READ])},
+                "_id": {"$in": list(page)},
                 "namespace_id": origin.namespace_id,
                 "bucket_id": origin.bucket_id,
             }
-            yield from self._objects.find(query).sort("_id", 1)
+            found = {stored["_id"]: stored for stored in self._objects.find(query)}
+            yield from ((object_id, found.get(object_id)) for object_id in page)
 
     def write(
         self,
@@ -92,18 +98,21 @@ class ExtractionStore:
         object_ids: Sequence[str],
         documents: Sequence[NewDocument],
         failures: Sequence[FailedDocument],
+        *,
+        session: ClientSession | None = None,
     ) -> None:
         """Stores the outcome of these objects in place of an earlier one of the same batch."""
         at = datetime.now(UTC)
         if documents:
             writes = [_upsert(origin, document, at) for document in documents]
-            self._documents.bulk_write(writes, ordered=False)
+            self._documents.bulk_write(writes, ordered=False, session=session)
         earlier = {"batch_id": origin.batch_id, "object_id": {"$in": list(object_ids)}}
         kept = [_failure(origin, failure, at) for failure in failures]
-        if kept or self._failures.count_documents(earlier, limit=1):
+        if kept or self._failures.count_documents(earlier, limit=1, session=session):
             self._failures.bulk_write(
                 [DeleteMany({**earlier, "_id": {"$nin": [row["_id"] for row in kept]}})]
-                + [UpdateOne({"_id": row["_id"]}, {"$set": row}, upsert=True) for row in kept]
+                + [UpdateOne({"_id": row["_id"]}, {"$set": row}, upsert=True) for row in kept],
+                session=session,
             )
 
     def failures(

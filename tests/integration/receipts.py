@@ -20,18 +20,11 @@ from app.embedded.layout import Layout
 from app.embedded.port import free_ports
 from app.embedded.valkey import Valkey
 from app.receipts.cache import ReceiptCache
-from app.receipts.cancellation import CancellationStore
-from app.receipts.family import FamilyStore
-from app.receipts.job_type import JobTypeStore
-from app.receipts.lease import LeaseStore
 from app.receipts.ledger import Ledger
 from app.receipts.publisher import Publisher
-from app.receipts.pulse import PulseStore
-from app.receipts.queue import QueueStore
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TERMINAL, TRANSITIONS, TaskStatusEnum
 from app.receipts.store import Ending, Holder, ReceiptStore
-from app.receipts.submission import Submission
 from app.settings import Settings
 from tests.polling import poll
 
@@ -54,6 +47,7 @@ def opened(
     lease: timedelta = LEASE,
     retention: timedelta = timedelta(days=90),
     lost_after: timedelta = NO_TIME,
+    grace: timedelta = NO_TIME,
 ) -> Iterator[Ledger]:
     """A ledger as a process has it, with times that a test chooses."""
     celery = Celery("test", set_as_current=False)
@@ -62,19 +56,8 @@ def opened(
         receipts = ReceiptStore(
             database, ReceiptCache(redis, ttl_s=DAY_S), lease=lease, retention=retention
         )
-        queue = QueueStore(receipts, lost_after=lost_after)
-        publisher = Publisher(celery)
-        yield Ledger(
-            cache=receipts.cache,
-            receipts=receipts,
-            families=FamilyStore(receipts),
-            leases=LeaseStore(receipts, CancellationStore(receipts), lease=lease),
-            cancellations=CancellationStore(receipts),
-            queue=queue,
-            job_types=JobTypeStore(database),
-            pulse=PulseStore(database),
-            publisher=publisher,
-            submission=Submission(receipts, queue, publisher),
+        yield Ledger.over(
+            receipts, Publisher(celery), lease=lease, grace=grace, lost_after=lost_after
         )
     celery.close()
 
@@ -87,18 +70,7 @@ def brief(ledger: Ledger) -> Ledger:
         lease=NO_TIME,
         retention=timedelta(days=90),
     )
-    return Ledger(
-        cache=ledger.cache,
-        receipts=receipts,
-        families=FamilyStore(receipts),
-        leases=LeaseStore(receipts, CancellationStore(receipts), lease=NO_TIME),
-        cancellations=CancellationStore(receipts),
-        queue=ledger.queue,
-        job_types=ledger.job_types,
-        pulse=ledger.pulse,
-        publisher=ledger.publisher,
-        submission=ledger.submission,
-    )
+    return Ledger.over(receipts, ledger.publisher, lease=NO_TIME, grace=NO_TIME, lost_after=NO_TIME)
 
 
 def new_task(**changes: Any) -> NewTask:

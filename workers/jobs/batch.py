@@ -5,6 +5,7 @@ the one that ends last has the batch concluded.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from app.errors import PermanentError
@@ -29,11 +30,17 @@ SLICE_OBJECTS: Final = 64
 SLICE_BYTES: Final = 16 * 1024 * 1024
 
 DELETED: Final = "deleted"
+GONE: Final = "the object was deleted after it was added to the batch"
+
+Totals = dict[str, int]
 
 
-@app.task(base=Job, bind=True, name=CHUNK_TASK_TYPE, submittable=False)
-def process_chunk(self: Job, attempt: Attempt) -> dict[str, int]:
-    """Turns the objects from `first` to `last` of a batch into documents, slice by slice."""
+@app.task(base=Job, bind=True, name=CHUNK_TASK_TYPE, submittable=False, suspendable=True)
+def process_chunk(self: Job, attempt: Attempt) -> Totals:
+    """Turns the objects from `first` to `last` of a batch into documents, slice by slice.
+
+    A later attempt goes on after the last slice that was stored.
+    """
     batch_id, first, last = (str(value) for value in attempt.inputs)
     worker = process.current(self.app)
     batches = BatchStore(worker.database, worker.ledger.receipts)
@@ -41,15 +48,18 @@ def process_chunk(self: Job, attempt: Attempt) -> dict[str, int]:
     object_ids = list(BatchMemberStore(worker.database, batches).ids(batch_id, first, last))
     store = ExtractionStore(worker.database)
     origin = Origin(batch.namespace_id, batch.bucket_id, batch_id, attempt.task_id, attempt.number)
-    totals = {"objects": 0, "succeeded": 0, "failed": 0, "documents": 0}
-    for outcome in _outcomes(_pipeline(worker, batch), store, origin, object_ids):
+    totals = _totals(attempt.checkpoint)
+    left = object_ids[totals["objects"] :]
+    for outcome in _outcomes(_pipeline(worker, batch), store, origin, left):
         attempt.raise_if_aborted()
-        store.write(origin, outcome.object_ids, outcome.documents, outcome.failures)
-        totals["objects"] += len(outcome.object_ids)
-        totals["failed"] += outcome.failed_objects
-        totals["succeeded"] += len(outcome.object_ids) - outcome.failed_objects
-        totals["documents"] += len(outcome.documents)
-        attempt.progress(totals["objects"], len(object_ids), errors=totals["failed"])
+        totals = _added(totals, outcome)
+        attempt.commit(
+            partial(store.write, origin, outcome.object_ids, outcome.documents, outcome.failures),
+            totals["objects"],
+            len(object_ids),
+            errors=totals["failed"],
+            checkpoint=totals,
+        )
     return totals
 
 
@@ -70,7 +80,14 @@ def conclude_batch(self: Job, attempt: Attempt, children: Children) -> dict[str,
     return {"chunks": children.total, **children.sums}
 
 
-@app.task(base=Job, bind=True, name=TASK_TYPE, submittable=False, conclude=conclude_batch)
+@app.task(
+    base=Job,
+    bind=True,
+    name=TASK_TYPE,
+    submittable=False,
+    suspendable=True,
+    conclude=conclude_batch,
+)
 def process_batch(self: Job, attempt: Attempt) -> FanOut:
     """Plans the chunks of the batch named by the one input."""
     worker = process.current(self.app)
@@ -81,27 +98,41 @@ def process_batch(self: Job, attempt: Attempt) -> FanOut:
     return FanOut(CHUNK_TASK_TYPE, members.pieces(batch.batch_id, size=size))
 
 
+def _totals(checkpoint: object) -> Totals:
+    """The counts of an earlier attempt, or zeros; the objects are done in their order."""
+    if isinstance(checkpoint, dict):
+        return dict(checkpoint)
+    return {"objects": 0, "succeeded": 0, "failed": 0, "documents": 0}
+
+
+def _added(totals: Totals, outcome: Outcome) -> Totals:
+    objects = len(outcome.object_ids)
+    return {
+        "objects": totals["objects"] + objects,
+        "succeeded": totals["succeeded"] + objects - outcome.failed_objects,
+        "failed": totals["failed"] + outcome.failed_objects,
+        "documents": totals["documents"] + len(outcome.documents),
+    }
+
+
 def _outcomes(
     pipeline: Pipeline, store: ExtractionStore, origin: Origin, object_ids: list[str]
 ) -> Iterator[Outcome]:
     """What became of the objects, in slices that bound what is in memory at once."""
-    seen: set[str] = set()
     loaded: list[LoadedObject] = []
     refused: list[FailedDocument] = []
-    for stored in store.read(origin, object_ids):
-        one = pipeline.load(stored)
+    for object_id, stored in store.read(origin, object_ids):
+        one = pipeline.load(stored) if stored else FailedDocument(object_id, None, DELETED, GONE)
         if isinstance(one, FailedDocument):
             refused.append(one)
         else:
             loaded.append(one)
-        seen.add(one.object_id)
         is_full = len(loaded) + len(refused) >= SLICE_OBJECTS
         if is_full or sum(each.size_bytes for each in loaded) >= SLICE_BYTES:
             yield _outcome(pipeline, loaded, refused)
             loaded, refused = [], []
-    gone = "the object was deleted after it was added to the batch"
-    refused += [FailedDocument(one, None, DELETED, gone) for one in object_ids if one not in seen]
-    yield _outcome(pipeline, loaded, refused)
+    if loaded or refused:
+        yield _outcome(pipeline, loaded, refused)
 
 
 def _outcome(

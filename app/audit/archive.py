@@ -1,0 +1,95 @@
+"""What MongoDB holds, read in pages for a verification: nothing is written, little is held."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from pymongo.database import Database
+
+from app.audit.effect import EffectKind
+from app.audit.family import Children
+from app.database import Document
+from app.receipts.store import COLLECTION, TERMINAL_VALUES
+
+ROWS_PER_READ: Final = 1_000
+
+# Not what may be large: inputs, outputs, checkpoints, reasons and tracebacks.
+_RECEIPT: Final = dict.fromkeys(
+    (
+        *("namespace_id", "queue", "status", "created_at", "updated_at", "ended_at", "expire_at"),
+        *("attempt", "max_attempts", "returns", "version", "published_at", "not_before"),
+        *("parent_task_id", "ordinal", "units", "fan_out", "lease", "last_token"),
+        *("cancellation", "suspension"),
+        *(f"history.{name}" for name in ("seq", "from", "to", "at", "attempt")),
+    ),
+    1,
+)
+_CHILDREN: Final[Document] = {
+    "_id": "$parent_task_id",
+    "count": {"$sum": 1},
+    "open_": {"$sum": {"$cond": [{"$in": ["$status", TERMINAL_VALUES]}, 0, 1]}},
+    "units": {"$sum": "$units"},
+    "first_ordinal": {"$min": "$ordinal"},
+    "last_ordinal": {"$max": "$ordinal"},
+    "last_ended_at": {"$max": "$ended_at"},
+}
+
+
+class Archive:
+    """The receipts and effects of one database."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._database = database
+        self._tasks = database[COLLECTION]
+
+    def now(self) -> datetime:
+        """MongoDB's clock."""
+        now: datetime = self._database.command("hello")["localTime"]
+        return now
+
+    def pages(self) -> Iterator[list[Document]]:
+        """All receipts by id, each once; each page is as new as the call that asks for it."""
+        after: Document = {}
+        while page := self._find(after):
+            yield page
+            after = {"_id": {"$gt": page[-1]["_id"]}}
+
+    def receipts(self, task_ids: Sequence[str]) -> dict[str, Document]:
+        """Those of the receipts that there are, by id; a thousand ids at most."""
+        return {row["_id"]: row for row in self._find({"_id": {"$in": list(task_ids)}})}
+
+    def children(self, parent_ids: Sequence[str]) -> dict[str, Children]:
+        """The children of each parent that has any."""
+        if not parent_ids:
+            return {}
+        among = {"parent_task_id": {"$in": list(parent_ids)}}
+        rows = self._tasks.aggregate([{"$match": among}, {"$group": _CHILDREN}])
+        return {row.pop("_id"): Children(**row) for row in rows}
+
+    def shared_tokens(self) -> Iterator[tuple[str, str]]:
+        """Two tasks for each token that holds more than one."""
+        held = {"lease.expires_at": {"$exists": True}}
+        both = {"_id": "$lease.token", "one": {"$min": "$_id"}, "other": {"$max": "$_id"}}
+        # A task whose lease is renewed meanwhile may be seen twice: that is not two tasks.
+        differ = {"$expr": {"$ne": ["$one", "$other"]}}
+        stages = [{"$match": held}, {"$group": both}, {"$match": differ}]
+        for row in self._tasks.aggregate(stages, allowDiskUse=True):
+            yield row["one"], row["other"]
+
+    def effects(self, kind: EffectKind) -> Iterator[list[Document]]:
+        """All effects of a kind in pages, those of one key next to each other."""
+        fields = dict.fromkeys((*kind.key, "task_id", "attempt", kind.written_at), 1)
+        rows = self._database[kind.collection].find(
+            {}, fields, sort=list(kind.order), batch_size=ROWS_PER_READ, allow_disk_use=True
+        )
+        return iter(lambda: list(islice(rows, ROWS_PER_READ)), [])
+
+    def holds_both(self, kind: EffectKind, one: Document, other: Document) -> bool:
+        """Whether both effects are there now under the key that both had."""
+        query = {**{name: one.get(name) for name in kind.key}, "_id": {"$in": [one["_id"]]}}
+        query["_id"]["$in"].append(other["_id"])
+        return self._database[kind.collection].count_documents(query) == len(query["_id"]["$in"])
+
+    def _find(self, query: Document) -> list[Document]:
+        return list(self._tasks.find(query, _RECEIPT, sort=[("_id", 1)], limit=ROWS_PER_READ))

@@ -1,0 +1,89 @@
+"""What attempts wrote: by an attempt that was, before it ended, and once.
+
+Every function takes a readable effect and returns what breaks its rule, or None.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.audit.history import PROCESSING
+from app.audit.shape import Shape
+from app.database import Document
+from app.resources.extraction import DOCUMENTS, FAILURES
+
+
+@dataclass(frozen=True, slots=True)
+class EffectKind:
+    """A collection of what attempts write: one row for each value of `key` together."""
+
+    collection: str
+    key: tuple[str, ...]
+    written_at: str
+    order: tuple[tuple[str, int], ...]  # brings rows of one key together, along an index if any
+
+    @property
+    def shape(self) -> Shape:
+        return {"task_id": str, "attempt": int, self.written_at: datetime}
+
+
+KINDS: Final = (
+    EffectKind(
+        DOCUMENTS,
+        ("collection_id", "object_id"),
+        "updated_at",
+        (("collection_id", 1), ("object_id", -1), ("_id", -1)),
+    ),
+    EffectKind(
+        FAILURES,
+        ("batch_id", "object_id", "collection_id"),
+        "failed_at",
+        (("batch_id", 1), ("object_id", 1), ("collection_id", 1), ("_id", 1)),
+    ),
+)
+
+
+def stale(
+    effect: Document, kind: EffectKind, receipt: Document | None, *, clocks: timedelta
+) -> str | None:
+    """An effect of an attempt that never was, or that had ended.
+
+    The worker's clock set the time of the effect, MongoDB's that of the end: `clocks` is what the
+    two may differ.
+    """
+    if receipt is None:
+        return None
+    number, task_id = effect["attempt"], receipt["_id"]
+    if not 1 <= number <= receipt["attempt"]:
+        return f"attempt {number} wrote it, and {task_id} has had {receipt['attempt']}"
+    ended_at = attempt_end(receipt, number)
+    if ended_at is None or effect[kind.written_at] <= ended_at + clocks:
+        return None
+    late_s = (effect[kind.written_at] - ended_at).total_seconds()
+    return f"it was written {late_s:.1f} s after the end of attempt {number} of {task_id}"
+
+
+def attempt_end(receipt: Document, number: int) -> datetime | None:
+    """When an attempt ended, or None: it runs, or it never was."""
+    history = receipt["history"]
+    for index, entry in enumerate(history[:-1]):
+        if entry["to"] == PROCESSING and entry["attempt"] == number:
+            ended_at: datetime = history[index + 1]["at"]
+            return ended_at
+    return None
+
+
+def unreceipted(
+    effect: Document,
+    kind: EffectKind,
+    receipts: Mapping[str, Document],
+    *,
+    now: datetime,
+    kept: timedelta,
+) -> str | None:
+    """A young effect whose task has no receipt; `kept` is how long those are there at least."""
+    task_id = effect["task_id"]
+    if task_id in receipts or effect[kind.written_at] + kept <= now:
+        return None
+    return f"there is no {task_id}"

@@ -1,0 +1,130 @@
+"""Suspension: a person's pause. The intent is stored first, then what waits is set aside at once.
+
+A running job that checkpoints learns of it at its next report, and gives its worker back with the
+checkpoint stored. A parent is set aside as soon as its children are told: those that wait with it,
+those that run at their next checkpoints. Resuming makes the task PENDING again; a parent
+plans anew, which adds nothing, and wakes its children.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.database import Document
+from app.receipts.receipt import Receipt
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import ReceiptStore
+from app.receipts.transition import NOW, Move, literal
+
+PER_SWEEP: Final = 1_000
+
+PENDING: Final = TaskStatusEnum.PENDING.value
+PROCESSING: Final = TaskStatusEnum.PROCESSING.value
+# A parent whose children do the work; its own code runs while somebody has its lease.
+_FANNED_OUT: Final[Document] = {"status": PROCESSING, "fan_out": {"$ne": None}, "lease": None}
+_ITS_CODE_RUNS: Final[Document] = {"status": PROCESSING, "lease": {"$ne": None}}
+_ASKED: Final[Document] = {"suspension.requested_at": {"$exists": True}, "cancellation": None}
+
+
+class SuspensionStore:
+    """Stores intents, sets aside what waits, and brings it back."""
+
+    def __init__(self, receipts: ReceiptStore) -> None:
+        self._receipts = receipts
+        self._tasks = receipts.tasks
+
+    def request(
+        self, task_id: str, *, actor: str, reason: str | None, running: bool
+    ) -> Receipt | None:
+        """Stores the intent on a task that waits, or runs where `running` allows it; the first one
+        only. None where it changed nothing.
+        """
+        statuses = [PENDING, PROCESSING] if running else [PENDING]
+        guard = {"status": {"$in": statuses}, "suspension": None, "cancellation": None}
+        return self._receipts.change(task_id, {"suspension": _intent(actor, reason)}, guard=guard)
+
+    def apply(self, task_id: str) -> Receipt:
+        """Does what the stored intent allows now, to the task and its children; safe to repeat."""
+        receipt = self._receipts.get(task_id)
+        intent = receipt.suspension
+        if intent is None or receipt.cancellation is not None:
+            return receipt
+        its_code_runs = receipt.lease_token is not None
+        if receipt.is_terminal or receipt.status is TaskStatusEnum.SUSPENDED or its_code_runs:
+            return receipt
+        self._suspend_children(task_id, actor=intent.actor, reason=intent.reason)
+        return self._set_aside(receipt) or self._receipts.get(task_id)
+
+    def unapplied(self) -> list[str]:
+        """Ids of tasks whose suspension is stored and may not be carried out, a bounded page."""
+        query = {**_ASKED, "$or": [{"status": PENDING}, _FANNED_OUT]}
+        return [row["_id"] for row in self._tasks.find(query, {"_id": 1}, limit=PER_SWEEP)]
+
+    def resume(self, task_id: str, *, actor: str) -> Receipt | None:
+        """Makes a SUSPENDED task PENDING again, or withdraws a pause that has not begun.
+
+        None where there is none. Whoever gets a PENDING receipt sends its message.
+        """
+        self.apply(task_id)  # one that was half done would leave children behind
+        move = Move((TaskStatusEnum.SUSPENDED,), TaskStatusEnum.PENDING, actor=actor)
+        sets: Document = {"suspension": None, "published_at": NOW}
+        guard = {"cancellation": None}
+        return (
+            self._receipts.move(task_id, move, sets=sets, guard=guard)
+            or self._withdraw(task_id)
+            # It may have been set aside between the two.
+            or self._receipts.move(task_id, move, sets=sets, guard=guard)
+        )
+
+    def wake_children(self, parent_id: str, *, actor: str) -> None:
+        """Undoes what a suspension of the parent did to its children; safe to repeat."""
+        of_parent = {"parent_task_id": parent_id}
+        self._receipts.change_many({"suspension": None}, among={**of_parent, **_ASKED, **_OPEN})
+        move = Move((TaskStatusEnum.SUSPENDED,), TaskStatusEnum.PENDING, actor=actor)
+        sets: Document = {"suspension": None, "published_at": NOW}
+        self._receipts.move_many(move, sets=sets, among={**of_parent, "cancellation": None})
+
+    def _suspend_children(self, parent_id: str, *, actor: str, reason: str | None) -> None:
+        children = {"parent_task_id": parent_id, "cancellation": None}
+        intent = {"suspension": _intent(actor, reason)}
+        move = Move((TaskStatusEnum.PENDING,), TaskStatusEnum.SUSPENDED, actor=actor, reason=reason)
+        self._receipts.move_many(move, sets=intent, among=children)
+        self._receipts.change_many(
+            intent, among={**children, "status": PROCESSING, "suspension": None}
+        )
+
+    def _set_aside(self, receipt: Receipt) -> Receipt | None:
+        assert receipt.suspension is not None
+        actor, reason = receipt.suspension.actor, receipt.suspension.reason
+        waiting = Move(
+            (TaskStatusEnum.PENDING,), TaskStatusEnum.SUSPENDED, actor=actor, reason=reason
+        )
+        if receipt.status is TaskStatusEnum.PENDING:
+            return self._move(receipt, waiting, sets={}, guard=_ASKED)
+        parent = Move(
+            (TaskStatusEnum.PROCESSING,), TaskStatusEnum.SUSPENDED, actor=actor, reason=reason
+        )
+        # The attempt that planned ended without a fault; the next one plans the same again.
+        sets = {"fan_out": None, "returns": {"$add": ["$returns", 1]}}
+        return self._move(receipt, parent, sets=sets, guard={**_ASKED, **_FANNED_OUT})
+
+    def _move(
+        self,
+        receipt: Receipt,
+        move: Move,
+        *,
+        sets: Mapping[str, object],
+        guard: Mapping[str, object],
+    ) -> Receipt | None:
+        return self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
+
+    def _withdraw(self, task_id: str) -> Receipt | None:
+        return self._receipts.change(
+            task_id, {"suspension": None}, guard={**_ASKED, **_ITS_CODE_RUNS}
+        )
+
+
+_OPEN: Final[Document] = {"status": {"$in": [PENDING, PROCESSING]}}
+
+
+def _intent(actor: str, reason: str | None) -> Document:
+    return {"requested_at": NOW, "actor": literal(actor), "reason": literal(reason)}

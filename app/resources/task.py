@@ -1,0 +1,109 @@
+"""Tasks as users select them: the fields that a list or a bulk call may filter by."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+
+from pymongo.errors import OperationFailure
+
+from app.database import Document
+from app.query.field import Field, FieldSet, Kind
+from app.query.page import TIME_LIMIT_MS, ListQuery, condition_of, count, explained
+from app.receipts.receipt import JsonObject
+from app.receipts.status import TERMINAL, TaskStatusEnum
+from app.receipts.store import ReceiptStore
+
+FIELDS: Final = FieldSet(
+    fields={
+        "task_id": Field("_id", nullable=False),
+        "task_type": Field("task_type", nullable=False),
+        "status": Field("status", nullable=False, choices=tuple(TaskStatusEnum)),
+        "namespace_id": Field("namespace_id", nullable=False),
+        "error_message": Field("error_message"),
+        "attempt": Field("attempt", Kind.NUMBER, nullable=False),
+        "created_at": Field("created_at", Kind.DATETIME, sortable=True, nullable=False),
+        "updated_at": Field("updated_at", Kind.DATETIME, nullable=False),
+        "started_at": Field("started_at", Kind.DATETIME, sortable=True),
+        "ended_at": Field("ended_at", Kind.DATETIME, sortable=True),
+        "inputs": Field("inputs", Kind.ANY),
+    },
+    prefixes={"additional_data": "additional_data"},
+    searchable=("task_type", "error_message"),
+)
+
+BULK_KILL_TYPE: Final = "api_tasks_kill"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSelection:
+    """Which tasks a bulk call means: all of its parts must hold; a None asks nothing."""
+
+    status: TaskStatusEnum | None
+    task_type: str | None
+    filters: object
+
+    @classmethod
+    def from_json(cls, stored: object) -> Self:
+        """What `to_json` made, as a task's input has it."""
+        assert isinstance(stored, dict)
+        status = stored["status"]
+        return cls(
+            status=None if status is None else TaskStatusEnum(str(status)),
+            task_type=None if stored["task_type"] is None else str(stored["task_type"]),
+            filters=stored["filters"],
+        )
+
+    def to_json(self) -> JsonObject:
+        return {
+            "status": self.status.value if self.status else None,
+            "task_type": self.task_type,
+            "filters": self.filters,
+        }
+
+    def condition(self, scope: Document) -> Document:
+        """The selection within `scope`; `InvalidError` for what does not fit the fields."""
+        also = {"status": self.status, "task_type": self.task_type}
+        named = {name: value for name, value in also.items() if value is not None}
+        return condition_of(scope, ListQuery(filters=self.filters, also=named), FIELDS)
+
+
+class OpenTasks:
+    """The selected tasks of a namespace that are open, and that nobody has asked to end yet.
+
+    Those of a moment: what is created later is not among them, nor is the asking task itself.
+    """
+
+    def __init__(
+        self,
+        receipts: ReceiptStore,
+        selection: TaskSelection,
+        *,
+        namespace_id: str,
+        at: datetime,
+        asking: str,
+    ) -> None:
+        self._tasks = receipts.tasks
+        scope: Document = {
+            "namespace_id": namespace_id,
+            "parent_task_id": None,
+            "status": {"$nin": sorted(TERMINAL)},
+            "cancellation": None,
+            "created_at": {"$lte": at},
+            "_id": {"$ne": asking},
+        }
+        self._condition = selection.condition(scope)
+
+    def count(self) -> int:
+        """How many there are now."""
+        try:
+            return count(self._tasks, self._condition)
+        except OperationFailure as exc:
+            raise explained(exc) from exc
+
+    def some(self, limit: int) -> list[str]:
+        """Ids of at most `limit` of them, in no order; empty when none is left."""
+        found = self._tasks.find(self._condition, {"_id": 1}, limit=limit)
+        try:
+            return [row["_id"] for row in found.max_time_ms(TIME_LIMIT_MS)]
+        except OperationFailure as exc:
+            raise explained(exc) from exc

@@ -1,0 +1,47 @@
+"""Bulk kill: ends every open task of a namespace that a selection means.
+
+It runs beside the other control tasks, where no long job is in its way. A task that was asked to
+end is selected no more, so a run that begins again goes on where the last one stopped.
+"""
+
+from typing import Final
+
+from app.broker import CONTROL_QUEUE
+from app.resources.task import BULK_KILL_TYPE, OpenTasks, TaskSelection
+from workers import process
+from workers.attempt import Attempt
+from workers.celery_app import app
+from workers.job import Job
+
+TASKS_PER_STEP: Final = 500
+
+
+@app.task(
+    base=Job,
+    bind=True,
+    name=BULK_KILL_TYPE,
+    submittable=False,
+    suspendable=True,
+    queue=CONTROL_QUEUE,
+)
+def kill_selected(self: Job, attempt: Attempt) -> dict[str, int]:
+    """How many tasks ended at once, and how many were asked to: their receipts say when they do."""
+    selection, actor, reason = attempt.inputs
+    ledger = process.current(self.app).ledger
+    tasks = OpenTasks(
+        ledger.receipts,
+        TaskSelection.from_json(selection),
+        namespace_id=attempt.namespace_id,
+        at=attempt.receipt.created_at,
+        asking=attempt.task_id,
+    )
+    made = attempt.checkpoint if isinstance(attempt.checkpoint, dict) else {}
+    ended, asked = made.get("ended", 0), made.get("asked", 0)
+    total = ended + asked + tasks.count()
+    while task_ids := tasks.some(TASKS_PER_STEP):
+        ended_now = ledger.killer.kill_many(
+            task_ids, actor=str(actor), reason=None if reason is None else str(reason)
+        )
+        ended, asked = ended + ended_now, asked + len(task_ids) - ended_now
+        attempt.progress(ended + asked, total, checkpoint={"ended": ended, "asked": asked})
+    return {"selected": ended + asked, "ended": ended, "asked": asked}
