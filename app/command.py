@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from app.audit.command import audit
 from app.embedded.layout import Layout
 from app.embedded.program import StartError
 from app.embedded.up import Up
@@ -25,6 +26,7 @@ def register(command: typer.Typer) -> None:
     """Adds the server's commands; called through the entry point group `waybill.commands`."""
     command.command()(up)
     command.command()(demo)
+    command.add_typer(audit, name="audit")
 
 
 def up(

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-MARGIN: Final = timedelta(seconds=60)
-
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
@@ -17,7 +15,10 @@ class Allowance:
     at again before it is reported, over two ticks of the sweeps.
     """
 
-    margin: timedelta = MARGIN
+    margin: timedelta = timedelta(seconds=60)
     clocks: timedelta = timedelta(seconds=2)
     kept: timedelta = timedelta(days=1)
     second_look: timedelta = timedelta(seconds=5)
+
+
+DEFAULT: Final = Allowance()

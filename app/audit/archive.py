@@ -25,6 +25,7 @@ _RECEIPT: Final = dict.fromkeys(
     ),
     1,
 )
+
 _CHILDREN: Final[Document] = {
     "_id": "$parent_task_id",
     "count": {"$sum": 1},
@@ -73,7 +74,7 @@ class Archive:
         both = {"_id": "$lease.token", "one": {"$min": "$_id"}, "other": {"$max": "$_id"}}
         # A task whose lease is renewed meanwhile may be seen twice: that is not two tasks.
         differ = {"$expr": {"$ne": ["$one", "$other"]}}
-        stages = [{"$match": held}, {"$group": both}, {"$match": differ}]
+        stages: list[Document] = [{"$match": held}, {"$group": both}, {"$match": differ}]
         for row in self._tasks.aggregate(stages, allowDiskUse=True):
             yield row["one"], row["other"]
 
@@ -85,10 +86,9 @@ class Archive:
         )
         return iter(lambda: list(islice(rows, ROWS_PER_READ)), [])
 
-    def holds_both(self, kind: EffectKind, one: Document, other: Document) -> bool:
-        """Whether both effects are there now under the key that both had."""
-        query = {**{name: one.get(name) for name in kind.key}, "_id": {"$in": [one["_id"]]}}
-        query["_id"]["$in"].append(other["_id"])
+    def has_both(self, kind: EffectKind, one: Document, other: Document) -> bool:
+        """Whether both effects are there now."""
+        query = {"_id": {"$in": [one["_id"], other["_id"]]}}
         return self._database[kind.collection].count_documents(query) == len(query["_id"]["$in"])
 
     def _find(self, query: Document) -> list[Document]:

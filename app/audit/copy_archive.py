@@ -11,6 +11,7 @@ from app.receipts.cache import KEY_PREFIX
 
 # A copy may have a quarter of a megabyte.
 COPIES_PER_READ: Final = 100
+KEYS_PER_SCAN: Final = 1_000
 
 
 class CopyArchive:
@@ -21,7 +22,7 @@ class CopyArchive:
 
     def pages(self) -> Iterator[list[StoredCopy]]:
         """All copies that stay while they are read; one may come twice."""
-        keys = self._redis.scan_iter(match=f"{KEY_PREFIX}*", count=ROWS_PER_SCAN)
+        keys = self._redis.scan_iter(match=f"{KEY_PREFIX}*", count=KEYS_PER_SCAN)
         while page := list(islice(keys, COPIES_PER_READ)):
             yield self._read(page)
 
@@ -42,6 +43,3 @@ class CopyArchive:
             said = [] if isinstance(fields, ResponseError) else fields
             found.append(StoredCopy.from_reply(task_id, said, ttl_ms))
         return [copy for copy in found if copy.ttl_ms != NO_KEY]
-
-
-ROWS_PER_SCAN: Final = 1_000

@@ -3,7 +3,6 @@
 Every function takes a readable effect and returns what breaks its rule, or None.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,7 +24,13 @@ class EffectKind:
 
     @property
     def shape(self) -> Shape:
-        return {"task_id": str, "attempt": int, self.written_at: datetime}
+        key = dict.fromkeys(self.key, (str, type(None)))
+        return {**key, "task_id": str, "attempt": int, self.written_at: datetime}
+
+    def is_double(self, one: Document, other: Document) -> bool:
+        """Whether two rows stand under one key; a row that is read twice is one."""
+        same = all(one[name] == other[name] for name in self.key)
+        return same and one["_id"] != other["_id"]
 
 
 KINDS: Final = (
@@ -45,15 +50,13 @@ KINDS: Final = (
 
 
 def stale(
-    effect: Document, kind: EffectKind, receipt: Document | None, *, clocks: timedelta
+    effect: Document, kind: EffectKind, receipt: Document, *, clocks: timedelta
 ) -> str | None:
     """An effect of an attempt that never was, or that had ended.
 
     The worker's clock set the time of the effect, MongoDB's that of the end: `clocks` is what the
     two may differ.
     """
-    if receipt is None:
-        return None
     number, task_id = effect["attempt"], receipt["_id"]
     if not 1 <= number <= receipt["attempt"]:
         return f"attempt {number} wrote it, and {task_id} has had {receipt['attempt']}"
@@ -75,15 +78,8 @@ def attempt_end(receipt: Document, number: int) -> datetime | None:
 
 
 def unreceipted(
-    effect: Document,
-    kind: EffectKind,
-    receipts: Mapping[str, Document],
-    *,
-    now: datetime,
-    kept: timedelta,
+    effect: Document, kind: EffectKind, *, now: datetime, kept: timedelta
 ) -> str | None:
     """A young effect whose task has no receipt; `kept` is how long those are there at least."""
-    task_id = effect["task_id"]
-    if task_id in receipts or effect[kind.written_at] + kept <= now:
-        return None
-    return f"there is no {task_id}"
+    is_young = effect[kind.written_at] + kept > now
+    return f"there is no {effect['task_id']}" if is_young else None

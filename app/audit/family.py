@@ -26,58 +26,55 @@ class Children:
 NO_CHILDREN: Final = Children(0, 0, 0, 0, -1, None)
 
 
-def orphan(
-    child: Document, parent: Document | None, *, now: datetime, kept: timedelta
-) -> str | None:
-    """A child whose parent is not there, although it is too young to be forgotten.
+def orphan(child: Document, *, now: datetime, kept: timedelta) -> str | None:
+    """A child whose parent is not there, and that is open, or too young for that.
 
     `kept` is how long receipts are there at least after their end.
     """
     is_open = child["status"] not in TERMINAL
-    if parent is None and (is_open or child["created_at"] + kept > now):
+    if is_open or child["created_at"] + kept > now:
         return f"its parent {child['parent_task_id']} is not there"
     return None
 
 
-def outliving(
-    child: Document, parent: Document | None, *, now: datetime, margin: timedelta
-) -> str | None:
+def outliving(child: Document, parent: Document, *, now: datetime, margin: timedelta) -> str | None:
     """An open child of a parent that ended longer than `margin` ago."""
-    if parent is None or child["status"] in TERMINAL or parent["status"] not in TERMINAL:
-        return None
     ended_at = parent["ended_at"]
-    if ended_at is None or now - ended_at <= margin:
+    if child["status"] in TERMINAL or parent["status"] not in TERMINAL or ended_at is None:
+        return None
+    if now - ended_at <= margin:
         return None
     ago_s = (now - ended_at).total_seconds()
     return f"it is {child['status']}, and its parent {parent['_id']} ended {ago_s:.0f} s ago"
 
 
-def early_conclusion(child: Document, parent: Document | None, *, clocks: timedelta) -> str | None:
+def early_conclusion(child: Document, parent: Document, *, clocks: timedelta) -> str | None:
     """A child that its parent's conclusion did not wait for; `clocks` is what clocks may differ."""
-    if parent is None or parent["status"] != TaskStatusEnum.COMPLETED or not parent["fan_out"]:
+    if parent["status"] != TaskStatusEnum.COMPLETED or parent["fan_out"] is None:
         return None
     concluded_at = parent["ended_at"]
     if concluded_at is None or child["created_at"] > concluded_at:
-        return None
+        return None  # nobody's child: it was planned by a worker that was taken for lost
     if child["status"] not in TERMINAL:
-        return f"its child {child['_id']} is {child['status']}"
+        return f"it is {child['status']}, and its parent {parent['_id']} is COMPLETED"
     if child["ended_at"] is not None and child["ended_at"] > concluded_at + clocks:
         after_s = (child["ended_at"] - concluded_at).total_seconds()
-        return f"its child {child['_id']} ended {after_s:.1f} s after it"
+        return f"it ended {after_s:.1f} s after its parent {parent['_id']} was completed"
     return None
 
 
-def incomplete(
-    parent: Document, children: Children, *, now: datetime, kept: timedelta
-) -> str | None:
-    """Children that a parent which fanned out lacks, or has too many of.
+def has_all_children(parent: Document, *, now: datetime, kept: timedelta) -> bool:
+    """Whether a task fanned out, and is open or too young for its children to be forgotten first.
 
-    An old parent that has ended is not judged: its children may be forgotten before it.
+    `kept` is how long receipts are there at least after their end.
     """
     if parent["fan_out"] is None:
-        return None
-    if parent["status"] in TERMINAL and parent["created_at"] + kept <= now:
-        return None
+        return False
+    return parent["status"] not in TERMINAL or bool(parent["created_at"] + kept > now)
+
+
+def incomplete(parent: Document, children: Children) -> str | None:
+    """Children that a parent which fanned out lacks, or has too many of."""
     numbered = (children.first_ordinal, children.last_ordinal)
     if numbered != (0, children.count - 1):
         return f"{children.count} children are numbered from {numbered[0]} to {numbered[1]}"

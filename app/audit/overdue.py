@@ -53,7 +53,7 @@ def unsent_message(receipt: Document, sight: Sight) -> str | None:
     A queue that is merely long breaks nothing; one that is empty has lost the messages of all
     that still wait for it.
     """
-    if receipt["status"] != PENDING or _is_asked_to_stop(receipt):
+    if not counts_on_message(receipt):
         return None
     due_at = receipt["not_before"] or receipt["created_at"]
     due_at = max(due_at, *(entry["at"] for entry in receipt["history"][-1:]))
@@ -72,7 +72,9 @@ def idle_cancellation(receipt: Document, sight: Sight) -> str | None:
     intent = receipt["cancellation"]
     if intent is None:
         return None
-    if receipt["status"] in WAITING and not sight.children_of(receipt).open_:
+    if is_to_end(receipt):
+        if sight.children_of(receipt).open_:
+            return None  # it ends after their code
         return sight.late(intent["requested_at"], "its end was asked for")
     deadline_at = intent.get("deadline_at")
     is_held = receipt["status"] == PROCESSING and receipt["lease"] is not None
@@ -104,19 +106,26 @@ def uncalled_parent(receipt: Document, sight: Sight) -> str | None:
     return sight.late(due_at, "its children have ended, and it was to be called")
 
 
-def untold_child(child: Document, parent: Document | None, sight: Sight) -> str | None:
+def untold_child(child: Document, parent: Document, sight: Sight) -> str | None:
     """An open child whose parent is to end, and that was not told."""
-    if parent is None or parent["cancellation"] is None or child["cancellation"] is not None:
+    is_told = parent["cancellation"] is None or child["cancellation"] is not None
+    if is_told or child["status"] in TERMINAL or parent["status"] in TERMINAL:
         return None
-    statuses = {child["status"], parent["status"]}
-    if statuses & TERMINAL or parent["lease"] is not None:
-        return None
+    if parent["lease"] is not None:
+        return None  # its own code ends first, and tells its children then
     asked_at = max(parent["cancellation"]["requested_at"], child["created_at"])
     return sight.late(asked_at, f"the end of its parent {parent['_id']} was asked for")
 
 
-def _is_asked_to_stop(receipt: Document) -> bool:
-    return receipt["cancellation"] is not None or receipt.get("suspension") is not None
+def counts_on_message(receipt: Document) -> bool:
+    """Whether it waits for a worker."""
+    is_asked_to_stop = receipt["cancellation"] is not None or receipt.get("suspension") is not None
+    return receipt["status"] == PENDING and not is_asked_to_stop
+
+
+def is_to_end(receipt: Document) -> bool:
+    """Whether it waits, and was asked to end."""
+    return receipt["status"] in WAITING and receipt["cancellation"] is not None
 
 
 def _is_parent_at_rest(receipt: Document) -> bool:

@@ -1,42 +1,26 @@
 """Looks at every receipt: what it shows by itself, by the time, and beside its family."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from app.audit import ending, family, history, lease, overdue
+from app.audit import family, overdue
 from app.audit.allowance import Allowance
 from app.audit.archive import ROWS_PER_READ, Archive
 from app.audit.copy_archive import CopyArchive
 from app.audit.overdue import Sight
 from app.audit.report import Findings
 from app.audit.shape import receipt_flaw
+from app.audit.single import breaches
 from app.audit.violation import Rule
 from app.database import Document
 
 # The ids of what looked wrong, in memory until the second look.
 SUSPECTS_HELD: Final = 100_000
 
-# What a receipt shows by itself: it was read at one moment, so a breach is certain at once.
-ALONE: Final[Sequence[tuple[Rule, Callable[[Document], str | None]]]] = (
-    (Rule.ILLEGAL_TRANSITION, history.illegal_step),
-    (Rule.TERMINAL_CHANGED, history.changed_end),
-    (Rule.HISTORY_GAP, history.gap),
-    (Rule.TIME_BACKWARDS, history.step_back),
-    (Rule.VERSION_BEHIND, history.version_behind),
-    (Rule.ATTEMPT_GAP, history.attempt_gap),
-    (Rule.TOO_MANY_ATTEMPTS, history.excess_attempt),
-    (Rule.END_MARKS, ending.end_marks),
-    (Rule.UNASKED_STOP, ending.unasked_stop),
-    (Rule.OUTCOME_MISSING, ending.missing_outcome),
-    (Rule.TWO_LEASES, lease.second_holder),
-    (Rule.LEASE_ON_IDLE_TASK, lease.idle_lease),
-    (Rule.RUNNING_WITHOUT_LEASE, lease.missing_lease),
-)
-
-# What it waits for.
+# What a receipt waits for.
 IN_SIGHT: Final[Sequence[Callable[[Document, Sight], str | None]]] = (
     overdue.lost_lease,
     overdue.unsent_message,
@@ -83,8 +67,8 @@ class ReceiptRound:
             if flaw is not None:
                 continue
             self._findings.checked["transitions"] += len(receipt["history"])
-            for rule, breach in ALONE:
-                self._findings.add(rule, receipt["_id"], breach(receipt))
+            for rule, detail in breaches(receipt):
+                self._findings.add(rule, receipt["_id"], detail)
             readable.append(receipt)
         return readable
 
@@ -109,10 +93,53 @@ class ReceiptRound:
         self, receipts: Sequence[Document], parents: Mapping[str, Document], now: datetime
     ) -> Iterator[tuple[str, Rule, str]]:
         """What the receipts break by the time, and beside their parents and children."""
+        unreadable = {each for each, parent in parents.items() if receipt_flaw(parent)}
         sight = self._sight(receipts, now)
         for receipt in receipts:
-            breaches = [(Rule.OVERDUE, late(receipt, sight)) for late in IN_SIGHT]
-            if receipt["_id"] in sight.children:
-                family.incomplete()
-            yield from ((receipt["_id"], rule, text) for rule, text in breaches if text)
+            parent_id = receipt["parent_task_id"]
+            found = list(self._late(receipt, sight))
+            if parent_id is not None and parent_id not in unreadable:
+                found += self._beside(receipt, parents.get(parent_id), sight)
+            yield from ((receipt["_id"], rule, text) for rule, text in found if text)
 
+    def _late(self, receipt: Document, sight: Sight) -> Iterator[tuple[Rule, str | None]]:
+        for late in IN_SIGHT:
+            yield Rule.OVERDUE, late(receipt, sight)
+        if self._has_all_children(receipt, sight.now):
+            lacking = family.incomplete(receipt, sight.children_of(receipt))
+            yield Rule.CHILDREN_INCOMPLETE, lacking
+
+    def _beside(
+        self, child: Document, parent: Document | None, sight: Sight
+    ) -> Iterator[tuple[Rule, str | None]]:
+        if parent is None:
+            lost = family.orphan(child, now=sight.now, kept=self._bounds.kept)
+            yield Rule.ORPHAN_CHILD, lost
+            return
+        outliving = family.outliving(child, parent, now=sight.now, margin=sight.margin)
+        yield Rule.CHILD_OUTLIVES_PARENT, outliving
+        early = family.early_conclusion(child, parent, clocks=self._bounds.clocks)
+        yield Rule.CONCLUDED_EARLY, early
+        yield Rule.OVERDUE, overdue.untold_child(child, parent, sight)
+
+    def _sight(self, receipts: Sequence[Document], now: datetime) -> Sight:
+        """What stands around these receipts, read after them."""
+        parent_ids = [
+            each["_id"]
+            for each in receipts
+            if self._has_all_children(each, now) or overdue.is_to_end(each)
+        ]
+        queues = {each["queue"] for each in receipts if overdue.counts_on_message(each)}
+        return Sight(
+            now,
+            self._bounds.margin,
+            children=self._archive.children(parent_ids),
+            depths=self._copies.depths(queues) if self._copies else {},
+        )
+
+    def _has_all_children(self, receipt: Document, now: datetime) -> bool:
+        return family.has_all_children(receipt, now=now, kept=self._bounds.kept)
+
+
+def _parent_ids(receipts: Iterable[Document]) -> list[str]:
+    return sorted({each["parent_task_id"] for each in receipts if each.get("parent_task_id")})

@@ -40,7 +40,7 @@ class Findings:
     """Gathers one run's breaches; keeps the first `listed` of each rule and counts the rest."""
 
     listed: int
-    checked: Counter[str] = field(default_factory=Counter)
+    checked: Counter[str]
     _kept: dict[Rule, dict[str, Violation]] = field(default_factory=dict)
     _more: Counter[Rule] = field(default_factory=Counter)
 

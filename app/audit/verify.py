@@ -1,6 +1,7 @@
 """Holds all that the stores hold against the rules; it only reads, on a live system too."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from pymongo.database import Database
 from redis import Redis
 
-from app.audit.allowance import MARGIN, Allowance
+from app.audit.allowance import DEFAULT, Allowance
 from app.audit.archive import Archive
 from app.audit.copy import flaws
 from app.audit.copy_archive import CopyArchive
@@ -20,24 +21,25 @@ from app.audit.violation import Rule
 from app.database import Document
 
 LISTED: Final = 20
+COPIES: Final = "copies"
+CHECKED: Final = ("receipts", "transitions", *(kind.collection for kind in KINDS), COPIES)
 
 
 def verify(
     database: Database[Document],
     redis: Redis | None,
     *,
-    margin: timedelta = MARGIN,
-    allowance: Allowance | None = None,
+    margin: timedelta | None = None,
+    allowance: Allowance = DEFAULT,
     listed: int = LISTED,
 ) -> Report:
     """Every broken rule, with the first `listed` breaches of each.
 
-    `margin` is how long something may wait that sweeps should have taken up; `allowance` has the
-    other bounds. Without `redis` neither copies nor queues are looked at. The drivers' errors
-    escape.
+    `margin`, where it is given, replaces that of the allowance. Without `redis` neither copies
+    nor queues are looked at. The drivers' errors escape.
     """
-    bounds = replace(allowance or Allowance(), margin=margin)
-    findings = Findings(listed)
+    bounds = allowance if margin is None else replace(allowance, margin=margin)
+    findings = Findings(listed, Counter(dict.fromkeys(CHECKED, 0)))
     archive = Archive(database)
     copies = None if redis is None else CopyArchive(redis)
     ReceiptRound(archive, copies, findings, bounds).run()
@@ -51,53 +53,50 @@ def verify(
 def _effects(kind: EffectKind, archive: Archive, findings: Findings, bounds: Allowance) -> None:
     before: Document | None = None
     for page in archive.effects(kind):
-        findings.checked[kind.collection] += len(page)
         readable = []
         for effect in page:
+            findings.checked[kind.collection] += 1
             flaw = shape_flaw(effect, kind.shape)
-            findings.add(Rule.UNREADABLE, effect["_id"], flaw)
+            findings.add(Rule.UNREADABLE, str(effect["_id"]), flaw)
             if flaw is None:
                 readable.append(effect)
-        _judge(readable, kind, archive, findings, bounds)
+        _writers(readable, kind, archive, findings, bounds)
         for effect in readable:
-            if before is not None and archive.holds_both(kind, before, effect):
+            is_double = before is not None and kind.is_double(before, effect)
+            if before is not None and is_double and archive.has_both(kind, before, effect):
                 detail = f"{before['_id']} stands for the same"
                 findings.add(Rule.DOUBLE_EFFECT, effect["_id"], detail)
             before = effect
 
 
-def _judge(
-    effects: list[Document],
+def _writers(
+    effects: Sequence[Document],
     kind: EffectKind,
     archive: Archive,
     findings: Findings,
     bounds: Allowance,
 ) -> None:
+    """Holds effects against the attempts that wrote them, by histories read after the effects."""
     now = archive.now()
-    # After the effects: whatever moved on in between, the history has their attempts.
     receipts = archive.receipts(sorted({effect["task_id"] for effect in effects}))
     for effect in effects:
-        lost = unreceipted(effect, kind, receipts, now=now, kept=bounds.kept)
-        findings.add(Rule.EFFECT_WITHOUT_RECEIPT, effect["_id"], lost)
-        receipt = _readable(receipts, effect["task_id"])
-        late = stale(effect, kind, receipt, clocks=bounds.clocks)
-        findings.add(Rule.STALE_EFFECT, effect["_id"], late)
+        receipt = receipts.get(effect["task_id"])
+        if receipt is None:
+            lost = unreceipted(effect, kind, now=now, kept=bounds.kept)
+            findings.add(Rule.EFFECT_WITHOUT_RECEIPT, effect["_id"], lost)
+        elif receipt_flaw(receipt) is None:
+            late = stale(effect, kind, receipt, clocks=bounds.clocks)
+            findings.add(Rule.STALE_EFFECT, effect["_id"], late)
 
 
-def _copies(
-    copies: CopyArchive, archive: Archive, findings: Findings, bounds: Allowance
-) -> None:
+def _copies(copies: CopyArchive, archive: Archive, findings: Findings, bounds: Allowance) -> None:
     for page in copies.pages():
-        findings.checked["copies"] += len(page)
-        truths = archive.receipts(sorted({copy.task_id for copy in page}))
         now = archive.now()
+        truths = archive.receipts(sorted({copy.task_id for copy in page}))
         for copy in page:
-            if copy.task_id in truths and _readable(truths, copy.task_id) is None:
+            findings.checked[COPIES] += 1
+            truth = truths.get(copy.task_id)
+            if truth is not None and receipt_flaw(truth) is not None:
                 continue
-            for rule, detail in flaws(copy, truths.get(copy.task_id), now=now, kept=bounds.kept):
+            for rule, detail in flaws(copy, truth, now=now, kept=bounds.kept):
                 findings.add(rule, copy.task_id, detail)
-
-
-def _readable(receipts: Mapping[str, Document], task_id: str) -> Document | None:
-    receipt = receipts.get(task_id)
-    return receipt if receipt is not None and receipt_flaw(receipt) is None else None

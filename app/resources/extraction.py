@@ -98,7 +98,6 @@ class ExtractionStore:
         object_ids: Sequence[str],
         documents: Sequence[NewDocument],
         failures: Sequence[FailedDocument],
-        *,
         session: ClientSession | None = None,
     ) -> None:
         """Stores the outcome of these objects in place of an earlier one of the same batch."""
