@@ -3,8 +3,16 @@
 from typing import Any, Final
 
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure, CursorNotFound, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    CursorNotFound,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -13,6 +21,11 @@ from app.settings import Settings, required
 Document = dict[str, Any]
 
 RETRYABLE_LABELS: Final = ("RetryableWriteError", "TransientTransactionError")
+
+# ReadConcernMajorityNotAvailableYet and KeyNotFound, of a server that has just started:
+# mongod's error_codes.yml. Neither carries a label.
+STARTING: Final = frozenset({134, 211})
+DUPLICATE_KEY: Final = 11_000
 
 MAJORITY: Final = WriteConcern(w="majority", j=True, wtimeout=10_000)
 
@@ -25,9 +38,34 @@ def is_away(error: BaseException) -> bool:
     """
     if isinstance(error, ConnectionFailure | CursorNotFound):
         return True
+    if isinstance(error, OperationFailure) and error.code in STARTING:
+        return True
     return isinstance(error, PyMongoError) and (
         error.timeout or any(error.has_error_label(label) for label in RETRYABLE_LABELS)
     )
+
+
+def is_only_duplicates(error: BulkWriteError) -> bool:
+    """Whether every write that a bulk left out clashed with what was there."""
+    details = error.details
+    return not details["writeConcernErrors"] and all(
+        each["code"] == DUPLICATE_KEY for each in details["writeErrors"]
+    )
+
+
+def insert_once(collection: Collection[Document], document: Document) -> Document:
+    """Stores the document, or finds the one that an earlier run of its request stored.
+
+    `DuplicateKeyError` for a clash in anything but the id.
+    """
+    try:
+        collection.insert_one(document)
+    except DuplicateKeyError:
+        stored = collection.find_one({"_id": document["_id"]})
+        if stored is None:
+            raise
+        return stored
+    return document
 
 
 def connect(settings: Settings, *, role: str, wait_s: float, answer_s: float) -> Database[Document]:

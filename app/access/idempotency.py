@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Document
+from app.identity import new_id
 
 KEPT_FOR: Final = timedelta(hours=24)
 ABANDONED_AFTER: Final = timedelta(seconds=60)  # longer than any request of ours runs
@@ -18,9 +19,13 @@ ABANDONED_AFTER: Final = timedelta(seconds=60)  # longer than any request of our
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """This request is the first: it runs, and then keeps or releases its token."""
+    """This request is the first: it runs, and then keeps or releases its token.
+
+    `seed`, an id, is that of an earlier run with the same content that came to no clear end.
+    """
 
     token: str
+    seed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +73,38 @@ class IdempotencyStore:
         """
         now = datetime.now(UTC)
         token = secrets.token_hex(16)
-        fresh: Document = {"content": content, "token": token, "claimed_at": now, "created_at": now}
         over: list[Document] = [
             {"created_at": {"$lt": now - KEPT_FOR}},
             {"status": None, "content": content, "claimed_at": {"$lt": now - ABANDONED_AFTER}},
+            {"status": None, "token": None},
         ]
+        is_repeat = {
+            "$and": [
+                {"$eq": ["$content", content]},
+                {"$gte": ["$created_at", now - KEPT_FOR]},
+            ]
+        }
+        fresh: Document = {
+            "seed": {"$cond": [is_repeat, "$seed", new_id("req")]},
+            "content": content,
+            "token": token,
+            "claimed_at": now,
+            "created_at": now,
+            "status": None,
+            "body": None,
+        }
         try:
-            self._entries.update_one({"_id": entry_id, "$or": over}, {"$set": fresh}, upsert=True)
+            entry = self._entries.find_one_and_update(
+                {"_id": entry_id, "$or": over},
+                [{"$set": fresh}],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
         except DuplicateKeyError:
             entry = self._entries.find_one({"_id": entry_id})
             return _outcome(entry, content) if entry else Refused.STILL_RUNNING
-        return Claimed(token)
+        assert entry is not None  # an upsert that returns what it left
+        return Claimed(token, entry["seed"])
 
     def keep(self, entry_id: str, token: str, kept: Kept) -> None:
         """Stores the answer, unless the claim was taken over in the meantime."""
@@ -87,7 +113,8 @@ class IdempotencyStore:
 
     def release(self, entry_id: str, token: str) -> None:
         """Frees the key: the request failed, and the next one with it runs anew."""
-        self._entries.delete_one({"_id": entry_id, "token": token, "status": None})
+        ours = {"_id": entry_id, "token": token, "status": None}
+        self._entries.update_one(ours, {"$set": {"token": None}})
 
 
 def _outcome(entry: Document, content: str) -> Outcome:

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from app.access.idempotency import Claimed, IdempotencyStore, Kept, Refused
 from app.errors import AlreadyExistsError, InvalidError
 from app.http.caller import caller_of
+from app.identity import repeatable_ids
 from app.stores import stores_of
 
 HEADER: Final = "Idempotency-Key"
@@ -63,8 +64,9 @@ async def _once(request: Request, key: str, handler: Handler) -> Response:
     entry_id = _digest(caller.key_id, caller.namespace_id, request.method, request.url.path, key)
     content = _digest(request.url.query, _canonical(await request.body()))
     match await run_in_threadpool(store.claim, entry_id, content):
-        case Claimed(token):
-            return await _run(request, handler, store, entry_id, token)
+        case Claimed(token, seed):
+            with repeatable_ids(seed):
+                return await _run(request, handler, store, entry_id, token)
         case Kept(status, body):
             return _replay(status, body)
         case Refused.OTHER_CONTENT:

@@ -13,12 +13,12 @@ import structlog
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect
+from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from app.database import Document
+from app.database import Document, is_away, is_only_duplicates
 from app.errors import NotFoundError
 from app.identity import new_id
 from app.receipts.cache import ReceiptCache
@@ -84,7 +84,7 @@ class ReceiptStore:
         self._lease = lease
         self._retention = retention
         self._retrying = Retrying(
-            retry=retry_if_exception_type(AutoReconnect),
+            retry=retry_if_exception(is_away),
             stop=stop_after_delay(patience.total_seconds()),
             wait=wait_random_exponential(multiplier=0.1, max=2),
             reraise=True,
@@ -95,10 +95,20 @@ class ReceiptStore:
         self.tasks.create_indexes(INDEXES)
 
     def create(self, tasks: Sequence[NewTask]) -> list[Receipt]:
-        """Stores PENDING receipts, in order, all acknowledged by the majority or none returned."""
+        """Stores PENDING receipts, in order, all acknowledged by the majority or none returned.
+
+        A request that is repeated completes and finds what its first run stored.
+        """
         at = this_moment()
         documents = [new_document(new_id("tsk"), task, at=at) for task in tasks]
-        self.insert(documents)
+        try:
+            self.tasks.insert_many(documents, ordered=False)
+        except BulkWriteError as exc:
+            if not is_only_duplicates(exc):
+                raise
+            ids = [document["_id"] for document in documents]
+            stored = {receipt.task_id: receipt for receipt in self.find_many(ids)}
+            return [stored[task_id] for task_id in ids]
         return [self.committed(document) for document in documents]
 
     def insert(

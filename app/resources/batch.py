@@ -13,7 +13,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from app.database import MAJORITY, Document
+from app.database import MAJORITY, Document, insert_once
 from app.errors import BadRequestError, NotFoundError
 from app.identity import new_id
 from app.query.field import FieldSet
@@ -115,8 +115,7 @@ class BatchStore:
             "updated_at": at,
             "submitted_at": None,
         }
-        self._batches.insert_one(document)
-        return Batch.from_document(document)
+        return Batch.from_document(insert_once(self._batches, document))
 
     def get(self, batch_id: str, *, namespace_id: str, bucket_id: str | None = None) -> Batch:
         """The batch, or `NotFoundError`."""
@@ -146,6 +145,8 @@ class BatchStore:
         """
         at = this_moment()
         document = new_document(new_id("tsk"), task, at=at)
+        if document["_id"] in (batch.task_id, *batch.earlier_task_ids):
+            return self._receipts.get(document["_id"]), False  # an earlier run of this request
         with self._database.client.start_session() as session:
             is_ours = session.with_transaction(
                 lambda session: self._start(batch, plan, document, session),

@@ -8,7 +8,7 @@ from pymongo import InsertOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from app.database import Document
+from app.database import Document, is_only_duplicates
 from app.receipts.receipt import Piece
 from app.resources.batch import Batch, BatchStore
 from app.resources.bucket import Bucket
@@ -16,7 +16,6 @@ from app.resources.bucket import Bucket
 COLLECTION: Final = "batch_members"
 OBJECTS: Final = "objects"
 ROWS_PER_WRITE: Final = 1_000
-DUPLICATE_KEY: Final = 11_000
 
 # Object ids are ASCII letters, digits and '_', all of which sort after '/'.
 SEPARATOR: Final = "/"
@@ -53,7 +52,7 @@ class BatchMemberStore:
             try:
                 self._members.bulk_write(writes, ordered=False)
             except BulkWriteError as exc:
-                if any(error["code"] != DUPLICATE_KEY for error in exc.details["writeErrors"]):
+                if not is_only_duplicates(exc):
                     raise
         count = self._members.count_documents(_all(batch.batch_id))
         return self._batches.set_object_count(batch.batch_id, count)

@@ -9,7 +9,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Document
+from app.database import Document, insert_once
 from app.errors import AlreadyExistsError, NotFoundError
 from app.identity import new_id
 from app.query.field import Field, FieldSet, Kind
@@ -126,7 +126,7 @@ class BucketStore:
             "updated_at": now,
         }
         try:
-            self._buckets.insert_one(stored)
+            stored = insert_once(self._buckets, stored)
         except DuplicateKeyError as exc:
             name = new.bucket_name
             raise AlreadyExistsError(f"There is already a bucket named '{name}'") from exc

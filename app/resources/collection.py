@@ -9,7 +9,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Document
+from app.database import Document, insert_once
 from app.errors import AlreadyExistsError, NotFoundError
 from app.identity import new_id
 from app.query.field import Field, FieldSet, Kind
@@ -159,7 +159,7 @@ class CollectionStore:
             "updated_at": now,
         }
         try:
-            self._collections.insert_one(stored)
+            stored = insert_once(self._collections, stored)
         except DuplicateKeyError as exc:
             name = new.collection_name
             raise AlreadyExistsError(f"There is already a collection named '{name}'") from exc

@@ -9,7 +9,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Document
+from app.database import Document, insert_once
 from app.errors import AlreadyExistsError, NotFoundError
 from app.identity import new_id
 from app.query.field import Field, FieldSet, Kind
@@ -105,7 +105,7 @@ class NamespaceStore:
             "updated_at": now,
         }
         try:
-            self._namespaces.insert_one(stored)
+            stored = insert_once(self._namespaces, stored)
         except DuplicateKeyError as exc:
             raise AlreadyExistsError(f"There is already a namespace named '{name}'") from exc
         return Namespace.from_document(stored)

@@ -9,7 +9,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from app.database import Document
+from app.database import Document, insert_once, is_only_duplicates
 from app.errors import AlreadyExistsError, NotFoundError
 from app.query.condition import compile_filters, joined
 from app.query.field import Field, FieldSet, Kind
@@ -18,7 +18,6 @@ from app.receipts.receipt import JsonObject, rfc3339
 from app.receipts.status import TaskStatusEnum
 from app.resources.bucket import Bucket
 
-DUPLICATE_KEY: Final = 11_000
 # Contents can be megabytes each: only the read of one object carries them.
 WITHOUT_CONTENT: Final = {"blobs.data": 0}
 BY_SIZE: Final = {"bucket_id": 1, "size_bytes": 1}
@@ -74,7 +73,7 @@ class ObjectStore:
     def insert(self, bucket: Bucket, stored: Document) -> None:
         """Stores one object; `AlreadyExistsError` when its unique key is taken."""
         try:
-            self._objects.insert_one(stored)
+            insert_once(self._objects, stored)
         except DuplicateKeyError as exc:
             raise taken(bucket) from exc
 
@@ -85,10 +84,11 @@ class ObjectStore:
         try:
             self._objects.insert_many(stored, ordered=False)
         except BulkWriteError as exc:
-            errors = cast(list[Document], exc.details["writeErrors"])
-            if exc.details["writeConcernErrors"] or any(e["code"] != DUPLICATE_KEY for e in errors):
+            if not is_only_duplicates(exc):
                 raise
-            return {error["index"] for error in errors}
+            errors = cast(list[Document], exc.details["writeErrors"])
+            # A clash in the id alone is what an earlier run of the same request stored.
+            return {error["index"] for error in errors if "_id" not in error["keyPattern"]}
         return set()
 
     def get(self, bucket: Bucket, object_id: str) -> Document:

@@ -153,7 +153,8 @@ def check_document(document: Document) -> None:
         assert after["from"] == before["to"]
         assert TaskStatusEnum(after["to"]) in TRANSITIONS[TaskStatusEnum(after["from"])]
     assert document["attempt"] == [entry["to"] for entry in history].count("PROCESSING")
-    assert document["attempt"] <= document["max_attempts"]
+    assert 0 <= document["returns"] <= document["attempt"]
+    assert document["attempt"] - document["returns"] <= document["max_attempts"]
     assert (document["started_at"] is None) == (document["attempt"] == 0)
     if status in TERMINAL:
         assert document["lease"] is None

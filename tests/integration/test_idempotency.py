@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 from pymongo.database import Database
 
 from app.access.idempotency import Claimed, IdempotencyStore, Kept, Refused
 from app.access.permission import Permission
 from app.database import Document
+from app.receipts.job_type import JobType, JobTypeStore
 from tests.integration.resources import ClientMaker, error, made, make_bucket, thing
 
+ID_NAMES = ("task_id", "object_id", "batch_id", "bucket_id")
 BODY = {"bucket_name": "b", "bucket_schema": {"properties": {}}}
 
 
@@ -86,6 +89,7 @@ def test_an_abandoned_claim_is_taken_over(database: Database[Document]) -> None:
     assert store.claim("e", "other") is Refused.OTHER_CONTENT
     taken = store.claim("e", "content")
     assert isinstance(taken, Claimed)
+    assert taken.seed == lost.seed
     store.keep("e", lost.token, Kept(500, b"late"))
     store.release("e", lost.token)
     assert store.claim("e", "content") is Refused.STILL_RUNNING
@@ -102,8 +106,62 @@ def test_an_answer_is_kept_for_a_day(database: Database[Document]) -> None:
     store.keep("e", claimed.token, Kept(200, b"answer"))
     yesterday = datetime.now(UTC) - timedelta(hours=24, seconds=1)
     database["idempotency"].update_one({}, {"$set": {"created_at": yesterday}})
-    assert isinstance(store.claim("e", "other"), Claimed)
+    renewed = store.claim("e", "other")
+    assert isinstance(renewed, Claimed)
+    assert renewed.seed != claimed.seed
     (index,) = (
         index for index in database["idempotency"].list_indexes() if "expireAfterSeconds" in index
     )
     assert index["expireAfterSeconds"] == 24 * 3600
+
+
+def test_a_released_key_keeps_its_seed_for_the_same_content_only(
+    database: Database[Document],
+) -> None:
+    store = IdempotencyStore(database)
+    first = store.claim("e", "content")
+    assert isinstance(first, Claimed)
+    store.release("e", first.token)
+    again = store.claim("e", "content")
+    assert isinstance(again, Claimed)
+    assert again.seed == first.seed
+    store.release("e", again.token)
+    other = store.claim("e", "other")
+    assert isinstance(other, Claimed)
+    assert other.seed != first.seed
+
+
+@pytest.mark.parametrize("path", ["tasks", "objects", "objects/batch", "batches", "buckets"])
+def test_a_request_whose_answer_was_never_kept_has_one_effect(
+    client: httpx.Client, database: Database[Document], path: str
+) -> None:
+    """As when the API dies after the effect: the claim is there, the answer is not."""
+    bucket = f"/v1/buckets/{make_bucket(client)['bucket_id']}"
+    register_type(database, "test_job")
+    url, body, collection = {
+        "tasks": ("/v1/tasks/submit", {"tasks": [{"task_type": "test_job"}] * 3}, "tasks"),
+        "objects": (f"{bucket}/objects", thing(), "objects"),
+        "objects/batch": (f"{bucket}/objects/batch", {"objects": [thing(), thing()]}, "objects"),
+        "batches": (f"{bucket}/batches", {"batch_name": "b"}, "batches"),
+        "buckets": ("/v1/buckets", {**BODY, "bucket_name": "another"}, "buckets"),
+    }[path]
+    first = made(post(client, "k", body, url))
+    count = database[collection].count_documents({})
+    database["idempotency"].update_many(
+        {}, {"$set": {"status": None, "claimed_at": datetime.now(UTC) - timedelta(seconds=61)}}
+    )
+    repeated = post(client, "k", body, url)
+    assert "idempotent-replayed" not in repeated.headers
+    assert database[collection].count_documents({}) == count
+    assert ids_of(made(repeated)) == ids_of(first)
+
+
+def register_type(database: Database[Document], name: str) -> None:
+    kind = JobType(name, "test.jobs", max_attempts=1, submittable=True, suspendable=False)
+    JobTypeStore(database).register([kind])
+
+
+def ids_of(answer: Any) -> list[str]:
+    """The ids of what was made, of a single resource or of a bulk."""
+    found = answer.get("succeeded", [answer])
+    return [each[name] for each in found for name in each if name in ID_NAMES]

@@ -8,12 +8,13 @@ from pymongo.database import Database
 
 from app.database import Document
 from app.errors import NotFoundError
+from app.receipts.cancellation import UNREACHABLE, UNREACHABLE_AFTER
 from app.receipts.ledger import Ledger
 from app.receipts.progress import begin
 from app.receipts.receipt import Piece, Receipt
 from app.receipts.status import TERMINAL, TaskStatusEnum
 from app.receipts.store import Ending
-from app.receipts.transition import Move
+from app.receipts.transition import Move, earlier
 from tests.integration.receipts import (
     COMPLETED,
     at_once,
@@ -209,3 +210,73 @@ def test_no_child_starts_once_its_parent_was_canceled(ledger: Ledger) -> None:
             check_document(document)
             assert document["status"] in ("PROCESSING", "CANCELED")
             assert document["cancellation"] is not None
+
+
+def test_the_deadline_is_the_grace_after_the_request_by_the_clock_of_mongodb(
+    database: Database[Document], redis_url: str
+) -> None:
+    grace = timedelta(seconds=60)
+    with opened(database, redis_url, grace=grace) as ledger:
+        receipt, by = claim(ledger, create(ledger))
+        asked = cancel(ledger, receipt.task_id).cancellation
+        assert asked is not None
+        assert asked.deadline_at - asked.requested_at == grace
+        assert ledger.cancellations.overdue([receipt.task_id], keeper=by.keeper) == []
+        assert ledger.cancellations.note_unreachable() == 0
+
+
+def test_a_job_past_its_deadline_is_overdue_for_its_keeper_alone(ledger: Ledger) -> None:
+    receipt, by = claim(ledger, create(ledger))
+    assert ledger.cancellations.overdue([receipt.task_id], keeper=by.keeper) == []
+    cancel(ledger, receipt.task_id)
+    (overdue,) = ledger.cancellations.overdue([receipt.task_id], keeper=by.keeper)
+    assert overdue.task_id == receipt.task_id
+    assert ledger.cancellations.overdue([receipt.task_id], keeper="another") == []
+
+
+def test_a_worker_that_does_not_answer_is_named_unreachable_until_the_end(
+    ledger: Ledger,
+) -> None:
+    receipt, by = claim(ledger, create(ledger))
+    waiting = create(ledger)
+    cancel(ledger, receipt.task_id)
+    assert ledger.cancellations.note_unreachable() == 0  # it has some seconds more
+    asked_at = earlier(2 * UNREACHABLE_AFTER)
+    ledger.receipts.tasks.update_one(
+        {"_id": receipt.task_id}, [{"$set": {"cancellation.deadline_at": asked_at}}]
+    )
+    assert ledger.cancellations.note_unreachable() == 1
+    assert ledger.cancellations.note_unreachable() == 0
+    so_far = ledger.receipts.get(receipt.task_id)
+    assert so_far.status is TaskStatusEnum.PROCESSING
+    assert so_far.cancellation is not None
+    assert so_far.cancellation.outcome == UNREACHABLE
+    assert ledger.receipts.get(waiting.task_id).cancellation is None
+    ended = ledger.receipts.finish(
+        receipt.task_id, by.token, Ending(TaskStatusEnum.CANCELED, outcome="stopped"), worker="w1"
+    )
+    assert ended is not None
+    assert ended.cancellation is not None
+    assert ended.cancellation.outcome == "stopped"
+
+
+def test_many_are_ended_at_once_and_the_others_are_asked(ledger: Ledger) -> None:
+    waiting = [create(ledger) for _ in range(3)]
+    running, _ = claim(ledger, create(ledger))
+    given_back, by = claim(ledger, create(ledger))
+    back = Move((TaskStatusEnum.PROCESSING,), TaskStatusEnum.PENDING, actor="worker:w1")
+    guard = {"lease.token": by.token}
+    ledger.receipts.requeue(given_back.task_id, back, guard=guard)
+    done, by = claim(ledger, create(ledger))
+    ledger.receipts.finish(done.task_id, by.token, COMPLETED, worker="w1")
+    spared = create(ledger)
+    ids = [each.task_id for each in (*waiting, running, given_back, done)]
+    assert ledger.cancellations.end_many(ids, actor="key:ops", reason="all") == len(waiting)
+    statuses = [ledger.receipts.get(task_id).status for task_id in ids]
+    assert statuses == [*["CANCELED"] * 3, "PROCESSING", "PENDING", "COMPLETED"]
+    for task_id in ids[:-1]:
+        document = stored(ledger, task_id)
+        check_document(document)
+        assert document["cancellation"]["reason"] == "all"
+    assert stored(ledger, spared.task_id)["cancellation"] is None
+    assert ledger.cancellations.apply(given_back.task_id).status is TaskStatusEnum.CANCELED

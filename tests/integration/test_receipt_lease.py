@@ -7,6 +7,7 @@ import pytest
 from pymongo.database import Database
 
 from app.database import Document
+from app.receipts.lease import Hold
 from app.receipts.ledger import Ledger
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Holder
@@ -96,6 +97,24 @@ def test_only_the_keeper_renews_and_only_what_it_names(ledger: Ledger) -> None:
     assert ledger.leases.renew([], keeper=by.keeper) == 0
     after = [stored(ledger, task_id) for task_id in ids]
     assert after[2:] == before[2:]
+
+
+def test_a_lease_that_was_taken_back_is_outlived_and_no_other(ledger: Ledger) -> None:
+    kept, by = claim(ledger, create(ledger))
+    lost, loser = claim(brief(ledger), create(ledger))
+    ended, done = claim(ledger, create(ledger))
+    holds = [
+        Hold(kept.task_id, by.token, by.job_id),
+        Hold(lost.task_id, loser.token, loser.job_id),
+        Hold(ended.task_id, done.token, done.job_id),
+    ]
+    assert ledger.leases.held([kept.task_id, lost.task_id], keeper=by.keeper) == holds[:2]
+    assert ledger.leases.outlived(holds) == set()
+    ledger.receipts.finish(ended.task_id, done.token, COMPLETED, worker=done.worker)
+    expired(ledger, lost.task_id)
+    assert ledger.leases.outlived(holds) == {loser.token}
+    claim(ledger, lost, holder("w2"))
+    assert ledger.leases.outlived(holds) == {loser.token}
 
 
 def test_an_ended_task_has_no_lease_to_renew(ledger: Ledger) -> None:

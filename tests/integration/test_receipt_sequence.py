@@ -29,8 +29,6 @@ from tests.integration.receipts import (
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RETRY = Move((TaskStatusEnum.PROCESSING,), TaskStatusEnum.PENDING, actor="worker", reason="busy")
-SUSPEND = Move((TaskStatusEnum.PENDING,), TaskStatusEnum.SUSPENDED, actor="key:ops")
-RESUME = Move((TaskStatusEnum.SUSPENDED,), TaskStatusEnum.PENDING, actor="key:ops")
 
 
 @pytest.fixture
@@ -83,11 +81,19 @@ class Worker:
     def give_back(self, choice: int) -> None:
         """What a job does after a transient error: it counts its attempts itself."""
         receipt = self.ledger.receipts.get(self.task_id)
-        if receipt.fanned_out or receipt.attempt >= receipt.max_attempts:
+        if receipt.fanned_out or not receipt.has_another_attempt:
             return
         guard = {"lease.token": self.by.token}
         delay = timedelta(hours=choice % 2)
         self.ledger.receipts.requeue(self.task_id, RETRY, guard=guard, delay=delay)
+
+    def pause(self, choice: int) -> None:
+        """What a job does at a checkpoint: set aside, or given back by a worker that stops."""
+        status = (TaskStatusEnum.SUSPENDED, TaskStatusEnum.PENDING)[choice % 2]
+        if self.ledger.receipts.get(self.task_id).fanned_out:
+            return  # a conclusion has no checkpoint
+        move = Move((TaskStatusEnum.PROCESSING,), status, actor="worker:w0")
+        self.ledger.receipts.give_back(self.task_id, self.by.token, move)
 
     def fan_out(self, count: int) -> None:
         parent = self.ledger.receipts.get(self.task_id)
@@ -119,11 +125,16 @@ class Others:
         for task_id in self.ledger.cancellations.unapplied():
             self.ledger.cancellations.apply(task_id)
 
-    def suspend(self, _: int) -> None:
-        self.ledger.receipts.move(self.task_id, SUSPEND, sets={}, guard={})
+    def suspend(self, choice: int) -> None:
+        self.ledger.suspensions.request(
+            self.task_id, actor="key:ops", reason=None, running=bool(choice % 2)
+        )
+
+    def apply_suspension(self, _: int) -> None:
+        self.ledger.suspensions.apply(self.task_id)
 
     def resume(self, _: int) -> None:
-        self.ledger.receipts.move(self.task_id, RESUME, sets={}, guard={})
+        self.ledger.suspensions.resume(self.task_id, actor="key:ops")
 
     def roll_up(self, _: int) -> None:
         self.ledger.families.roll_up(self.task_id, interval=timedelta(0))
@@ -138,9 +149,11 @@ class Others:
 
 WORKER_STEPS = [
     *("claim", "claim_briefly", "conclude", "report", "renew", "finish", "give_back", "fan_out"),
+    "pause",
 ]
 OTHER_STEPS = [
-    *("reap", "reap", "cancel", "apply", "sweep", "suspend", "resume", "roll_up", "end_children"),
+    *("reap", "reap", "cancel", "apply", "sweep", "roll_up", "end_children"),
+    *("suspend", "apply_suspension", "resume"),
 ]
 STEP = st.tuples(
     st.sampled_from(
