@@ -34,6 +34,7 @@ class Killer:
         """The same for many in a few writes; counts those that ended at once."""
         ended = self._cancellations.end_many(task_ids, actor=actor, reason=reason)
         for receipt in self._receipts.find_many(task_ids):
+            self._receipts.cache.put(receipt)  # writes to many leave the copies as they were
             if not receipt.is_terminal:
                 self._publisher.tell(CONTROL_TASK, receipt.task_id)
         return ended

@@ -25,6 +25,18 @@ def slow(self: Job, attempt: Attempt) -> dict[str, int]:
     return {"ticks": ticks}
 
 
+@app.task(base=Job, bind=True, name="test_stepping", suspendable=True)
+def stepping(self: Job, attempt: Attempt) -> dict[str, object]:
+    """Ticks as often as the input says, with a checkpoint each time; says where it began."""
+    steps = int(str(attempt.inputs[0]))
+    done = int(str(attempt.checkpoint or 0))
+    pause = threading.Event()
+    for step in range(done + 1, steps + 1):
+        pause.wait(TICK_S)
+        attempt.progress(step, steps, checkpoint=step)
+    return {"steps": steps, "began_after": done}
+
+
 @app.task(base=Job, bind=True, name="test_flaky")
 def flaky(self: Job, attempt: Attempt) -> dict[str, int]:
     """Loses its connection on every attempt but the third."""

@@ -1,0 +1,173 @@
+"""People step in: tasks are suspended, resumed and ended in bulk, through the API."""
+
+import secrets
+from collections import Counter
+
+import pytest
+
+from tests.acceptance.shop import Shop, text_object
+from tests.acceptance.test_jobs import ended, history, reached, submit
+from tests.polling import poll
+from tests.stack import Stack
+from waybill.client import ApiError, Client, JsonObject
+
+pytestmark = pytest.mark.timeout(180)
+
+MANY = 12
+LONG_TEXT = " ".join(f"word{n}" for n in range(2_000))
+
+
+def call(client: Client, task: JsonObject, action: str, **body: object) -> JsonObject:
+    path = f"/v1/tasks/{task['task_id']}/{action}"
+    return client.request("POST", path, body or None)
+
+
+def bulk_kill(client: Client, **selection: object) -> JsonObject:
+    """The receipt of a bulk kill, once it has ended."""
+    return ended(client, client.request("POST", "/v1/tasks/kill", selection))
+
+
+def status_of(client: Client, task: JsonObject) -> str:
+    return str(client.get_task(task["task_id"])["status"])
+
+
+def test_a_running_task_pauses_at_its_checkpoint_and_goes_on_from_there(client: Client) -> None:
+    task = submit(client, "test_stepping", 30)
+    poll(
+        lambda: (client.get_task(task["task_id"])["progress"] or {}).get("done", 0) >= 3,
+        description="some steps are done",
+        within_s=60,
+    )
+    assert call(client, task, "suspend", reason="night")["success"] is True
+    aside = reached(client, task, "SUSPENDED")
+    assert aside["suspension"]["actor"] == "key:admin"
+    assert aside["suspension"]["reason"] == "night"
+    again = call(client, task, "suspend", reason="again")
+    assert again["task"]["suspension"]["reason"] == "night"
+    assert call(client, task, "resume")["task"]["status"] == "PENDING"
+    receipt = ended(client, task)
+    assert (receipt["status"], receipt["suspension"]) == ("COMPLETED", None)
+    [outputs] = receipt["outputs"]
+    assert outputs == {"steps": 30, "began_after": aside["progress"]["done"]}
+    steps = [(entry["to"], entry["actor"].split(":")[0]) for entry in history(client, task)]
+    assert steps == [
+        ("PENDING", "key"),
+        ("PROCESSING", "worker"),
+        ("SUSPENDED", "worker"),
+        ("PENDING", "key"),
+        ("PROCESSING", "worker"),
+        ("COMPLETED", "worker"),
+    ]
+
+
+def test_what_takes_no_checkpoints_pauses_only_while_it_waits(client: Client) -> None:
+    running = [submit(client, "test_slow", 600) for _ in range(2)]
+    for task in running:
+        reached(client, task, "PROCESSING")
+    waiting = submit(client, "test_slow", 1)
+    assert call(client, waiting, "suspend")["task"]["status"] == "SUSPENDED"
+    with pytest.raises(ApiError) as refused:
+        call(client, running[0], "suspend")
+    assert refused.value.status == 400
+    assert "'test_slow' start from no checkpoint" in str(refused.value)
+    assert client.get_task(running[0]["task_id"])["suspension"] is None
+    for task in running:
+        call(client, task, "kill")
+        assert ended(client, task)["status"] == "CANCELED"
+    assert status_of(client, waiting) == "SUSPENDED"
+    call(client, waiting, "resume")
+    assert ended(client, waiting)["status"] == "COMPLETED"
+    with pytest.raises(ApiError) as refused:
+        call(client, waiting, "resume")
+    assert "COMPLETED" in str(refused.value)
+
+
+def test_a_batch_pauses_as_a_whole_and_every_object_is_done_once(shop: Shop) -> None:
+    ids = shop.add(text_object(f"{n} {LONG_TEXT}") for n in range(2_000))
+    batch = shop.batch(ids)
+    task = shop.submit(batch)
+    poll(
+        lambda: (shop.client.get_task(task["task_id"])["progress"] or {}).get("done", 0) > 0,
+        description="some of the batch is done",
+        within_s=60,
+    )
+    call(shop.client, task, "suspend")
+    reached(shop.client, task, "SUSPENDED")
+    assert shop.client.request("GET", shop.path(batch))["status"] == "SUSPENDED"
+    children = {"parent_task_id": task["task_id"], "status": "PROCESSING"}
+    poll(
+        lambda: not shop.client.request("POST", "/v1/tasks/list", children)["results"],
+        description="no chunk runs any more",
+        within_s=60,
+    )
+    call(shop.client, task, "resume")
+    receipt = shop.ended(task)
+    assert receipt["status"] == "COMPLETED"
+    assert receipt["outputs"][0]["succeeded"] == len(ids)
+    assert Counter(document["object_id"] for document in shop.documents()) == Counter(ids)
+
+
+def test_a_suspended_batch_can_be_killed(shop: Shop) -> None:
+    ids = shop.add(text_object(f"{n} {LONG_TEXT}") for n in range(1_000))
+    batch = shop.batch(ids)
+    task = shop.submit(batch)
+    call(shop.client, task, "suspend")
+    call(shop.client, task, "kill", reason="enough")
+    assert shop.ended(task)["status"] == "CANCELED"
+    assert shop.client.request("GET", shop.path(batch))["status"] == "CANCELED"
+    children = {"parent_task_id": task["task_id"]}
+    found = shop.client.request("POST", "/v1/tasks/list?limit=1000", children)["results"]
+    assert {child["status"] for child in found} <= {"COMPLETED", "CANCELED"}
+
+
+def test_a_bulk_kill_ends_what_it_selects_and_nothing_else(client: Client, stack: Stack) -> None:
+    running = [submit(client, "test_slow", 600) for _ in range(2)]
+    for task in running:
+        reached(client, task, "PROCESSING")
+    waiting = [submit(client, "test_slow", 600) for _ in range(MANY)]
+    other_type = submit(client, "test_idle")
+    name = f"elsewhere-{secrets.token_hex(6)}"
+    with Client(stack.api_url, stack.api_key) as admin:
+        admin.request("POST", "/v1/namespaces", {"namespace_name": name})
+    with Client(stack.api_url, stack.api_key, namespace=name) as elsewhere:
+        theirs = submit(elsewhere, "test_slow", 1)
+
+    receipt = bulk_kill(client, status="PENDING", task_type="test_slow", reason="too many")
+    assert receipt["task_type"] == "api_tasks_kill"
+    assert receipt["outputs"] == [{"selected": MANY, "ended": MANY, "asked": 0}]
+    assert receipt["progress"]["done"] == MANY
+    for task in waiting:
+        killed = client.get_task(task["task_id"])
+        assert (killed["status"], killed["attempt"]) == ("CANCELED", 0)
+        assert killed["cancellation"]["actor"] == "key:admin"
+        assert killed["cancellation"]["reason"] == "too many"
+    assert {status_of(client, task) for task in running} == {"PROCESSING"}
+
+    condition = {"field": "task_type", "operator": "starts_with", "value": "test_sl"}
+    rest = bulk_kill(client, filters={"AND": [condition]})
+    assert rest["outputs"] == [{"selected": 2, "ended": 0, "asked": 2}]
+    for task in running:
+        assert ended(client, task)["status"] == "CANCELED"
+    assert ended(client, other_type)["status"] == "SKIPPED"
+    with Client(stack.api_url, stack.api_key, namespace=name) as elsewhere:
+        assert ended(elsewhere, theirs)["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        ({}, "name the tasks to end"),
+        ({"reason": "all"}, "name the tasks to end"),
+        ({"status": "RUNNING"}, "PENDING"),
+        ({"filters": {"nonsense": 1}}, "nonsense"),
+        ({"filters": {"AND": [{"field": "status", "operator": "is", "value": 1}]}}, "is"),
+        ({"everything": True}, "everything"),
+    ],
+)
+def test_a_bulk_kill_that_selects_nothing_known_is_refused(
+    client: Client, selection: JsonObject, said: str
+) -> None:
+    with pytest.raises(ApiError) as refused:
+        client.request("POST", "/v1/tasks/kill", selection)
+    assert refused.value.status == 422
+    assert said in f"{refused.value} {refused.value.details}"
