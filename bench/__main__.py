@@ -1,34 +1,67 @@
-"""`make bench`: runs the benchmarks on a stack of their own and prints what they measured."""
+"""`make bench`: runs the benchmarks on a stack of their own and prints what they measured.
+
+`python -m bench batch [objects]` or `python -m bench recovery` runs one of them.
+"""
 
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from bench.large_batch import run_batch
+from bench.recovery import crash, kill_running
 from tests.acceptance.shop import Shop
-from tests.stack import running_stack
+from tests.stack import Stack, running_stack
 from waybill.client import Client
 
 OBJECTS: Final = 100_000
+WORKERS: Final = 2
 
 
 def main() -> None:
-    """One batch of 100,000 texts on two worker processes."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else OBJECTS
-    with (
-        tempfile.TemporaryDirectory(prefix="waybill-bench-") as folder,
-        running_stack(Path(folder) / "data", workers=2) as stack,
-        Client(stack.api_url, stack.api_key) as client,
-    ):
-        shop = Shop.open(client)
-        run = run_batch(client, shop.bucket_id, count, stack.pids)
-    print(f"{count:,} texts on 2 worker processes: {run.receipt['status']}")
+    """Every benchmark, or the one that is named."""
+    names = sys.argv[1:2] or ["batch", "recovery"]
+    with stack() as (running, client):
+        if "batch" in names:
+            batch(running, client, int(sys.argv[2]) if len(sys.argv) > 2 else OBJECTS)
+        if "recovery" in names:
+            recovery(running, client)
+
+
+def batch(running: Stack, client: Client, count: int) -> None:
+    """One batch of texts on two worker processes."""
+    shop = Shop.open(client)
+    run = run_batch(client, shop.bucket_id, count, running.pids)
+    print(f"{count:,} texts on {WORKERS} worker processes: {run.receipt['status']}")
     print(f"  import    {run.import_s:8.1f} s   {count / run.import_s:8,.0f} objects/s")
     print(f"  batch     {run.seconds:8.1f} s   {count / run.seconds:8,.0f} objects/s")
     print(f"  estimates {run.estimates_within(2):8.0%} right within a factor of two")
     for role, used_mib in sorted(run.peak_mib.items()):
         print(f"  {role:9} {used_mib:8.0f} MiB at its peak, the largest of its processes")
+
+
+def recovery(running: Stack, client: Client) -> None:
+    """Kills and crashes under the settings' defaults: grace 10 s, lease 15 s."""
+    looking = "looks twice a second; to reach: 1.5 s"
+    print(kill_running(client, "test_slow", times=20, bound=looking))
+    print(kill_running(client, "test_deaf", times=5, bound="never looks; to reach: grace + 5 s"))
+    to_reach = "to reach: lease + 5 s"
+    print(crash(client, running, times=5, workers=WORKERS, bound=to_reach))
+
+
+@contextmanager
+def stack() -> Iterator[tuple[Stack, Client]]:
+    """A stack in a temporary folder, with the tests' jobs, and its admin's client."""
+    root = Path(__file__).parents[1]
+    env = {"WAYBILL_IMPORTS": "tests.acceptance.jobs", "PYTHONPATH": str(root)}
+    with (
+        tempfile.TemporaryDirectory(prefix="waybill-bench-") as folder,
+        running_stack(Path(folder) / "data", workers=WORKERS, env=env) as running,
+        Client(running.api_url, running.api_key) as client,
+    ):
+        yield running, client
 
 
 main()
