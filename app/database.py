@@ -7,6 +7,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     CursorNotFound,
     DuplicateKeyError,
@@ -25,6 +26,8 @@ RETRYABLE_LABELS: Final = ("RetryableWriteError", "TransientTransactionError")
 # ReadConcernMajorityNotAvailableYet and KeyNotFound, of a server that has just started:
 # mongod's error_codes.yml. Neither carries a label.
 STARTING: Final = frozenset({134, 211})
+# The driver's word for a member without a state yet, which a direct connection takes all the same.
+NO_SESSIONS: Final = "Sessions are not supported"
 DUPLICATE_KEY: Final = 11_000
 
 MAJORITY: Final = WriteConcern(w="majority", j=True, wtimeout=10_000)
@@ -39,6 +42,8 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, ConnectionFailure | CursorNotFound):
         return True
     if isinstance(error, OperationFailure) and error.code in STARTING:
+        return True
+    if isinstance(error, ConfigurationError) and NO_SESSIONS in str(error):
         return True
     return isinstance(error, PyMongoError) and (
         error.timeout or any(error.has_error_label(label) for label in RETRYABLE_LABELS)

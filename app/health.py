@@ -10,13 +10,12 @@ from typing import Final
 import psycopg
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
-from redis import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from app.broker import CONTROL_QUEUE, JOBS_QUEUE
 from app.database import Document
 from app.receipts.pulse import BEAT, PulseStore
-from app.receipts.reading import ReceiptReader
+from app.receipts.reading import AWAY, ReceiptReader
 from app.settings import Settings
 
 BEAT_SILENT_AFTER: Final = timedelta(seconds=20)  # four ticks
@@ -91,7 +90,7 @@ class HealthCheck:
     async def _redis(self) -> Finding:
         try:
             await self._reader.ping()
-        except RedisError:
+        except AWAY:
             return Finding(Health.DEGRADED, "does not answer")
         return Finding(Health.OK, "answers")
 

@@ -81,6 +81,7 @@ def new_document(task_id: str, task: NewTask, *, at: datetime) -> Document:
         "fan_out": None,
         "lease": None,
         "last_token": None,
+        "last_commit": None,
         "job_id": None,
         "published_at": at,
         "not_before": None,

@@ -18,6 +18,9 @@ from app.settings import Settings, required
 log = structlog.get_logger(__name__)
 
 TIMEOUT_S: Final = 1.0
+# Of a connection that was cut, uvloop says "the handler is closed" in a RuntimeError, which
+# redis-py lets through.
+AWAY: Final = (RedisError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class ReceiptReader:
         return Reading(copy.body, copy.etag, copy.terminal)
 
     async def ping(self) -> None:
-        """Returns when Redis answers; raises redis-py's error when it does not."""
+        """Returns when Redis answers; raises one of `AWAY` when it does not."""
         await self._redis.ping()
 
     async def close(self) -> None:
@@ -74,7 +77,7 @@ class ReceiptReader:
                 pipeline.hmget(key, FIELDS)
                 pipeline.time()
                 fields, now = await pipeline.execute()
-        except RedisError as exc:
+        except AWAY as exc:
             self._pause.begin()
             log.warning("receipt.copy_unreadable", task_id=task_id, error=type(exc).__name__)
             return None

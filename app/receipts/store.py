@@ -4,6 +4,8 @@ Losing a race is a return value (None); every write is acknowledged by the major
 returns and may be repeated with the same token without harm.
 """
 
+import itertools
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -15,10 +17,9 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
-from pymongo.write_concern import WriteConcern
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from app.database import Document, is_away, is_only_duplicates
+from app.database import MAJORITY, Document, is_away, is_only_duplicates
 from app.errors import NotFoundError
 from app.identity import new_id
 from app.receipts.cache import ReceiptCache
@@ -213,7 +214,7 @@ class ReceiptStore:
         guard = {"lease.token": token}
         if effect is None:
             return self.change(task_id, sets, guard=guard)
-        return self._change_with({"_id": task_id, **guard}, touch(sets), effect)
+        return self._change_with({"_id": task_id, **guard}, sets, effect)
 
     def finish(self, task_id: str, token: str, ending: Ending, *, worker: str) -> Receipt | None:
         """Ends the attempt and the task with it, or None: the token is stale.
@@ -330,12 +331,18 @@ class ReceiptStore:
         self.cache.put(receipt)
         return receipt
 
-    def _change_with(
-        self, guard: Document, update: list[Document], effect: Effect
-    ) -> Receipt | None:
-        """The change and the effect, in one transaction that begins with the change's guard."""
+    def _change_with(self, guard: Document, sets: Document, effect: Effect) -> Receipt | None:
+        """The change and the effect, in one transaction that begins with the change's guard.
+
+        Both once: a try whose answer was lost is found again by the mark that it left.
+        """
+        mark = {"last_commit": uuid.uuid4().hex}
+        update = touch({**sets, **mark})
+        tries = itertools.count()
 
         def write(session: ClientSession) -> Document | None:
+            if next(tries) and (made := self._marked(guard["_id"], mark, session)) is not None:
+                return made
             document: Document | None = self.tasks.find_one_and_update(
                 guard,
                 update,
@@ -347,11 +354,17 @@ class ReceiptStore:
                 effect(session)
             return document
 
-        with self.tasks.database.client.start_session() as session:
-            document = session.with_transaction(
-                write, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
-            )
+        document = self._retrying(self._transact, write)
         return None if document is None else self.committed(document)
+
+    def _transact(self, write: Callable[[ClientSession], Document | None]) -> Document | None:
+        with self.tasks.database.client.start_session() as session:
+            return session.with_transaction(
+                write, read_concern=ReadConcern("snapshot"), write_concern=MAJORITY
+            )
+
+    def _marked(self, task_id: str, mark: Document, session: ClientSession) -> Document | None:
+        return self.tasks.find_one({"_id": task_id, **mark}, WITH_CHECKPOINT, session=session)
 
     def _update_many(self, guard: Document, update: list[Document]) -> int:
         return self._retrying(self.tasks.update_many, guard, update).matched_count
