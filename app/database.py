@@ -23,9 +23,9 @@ Document = dict[str, Any]
 
 RETRYABLE_LABELS: Final = ("RetryableWriteError", "TransientTransactionError")
 
-# ReadConcernMajorityNotAvailableYet and KeyNotFound, of a server that has just started:
-# mongod's error_codes.yml. Neither carries a label.
-STARTING: Final = frozenset({134, 211})
+# A server that starts, steps down or stops, by the codes of mongod's error_codes.yml. The driver
+# knows some of them, and those at the top of an answer only, not among its write errors.
+PASSING: Final = frozenset({91, 134, 189, 211, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436})
 # The driver's word for a member without a state yet, which a direct connection takes all the same.
 NO_SESSIONS: Final = "Sessions are not supported"
 DUPLICATE_KEY: Final = 11_000
@@ -41,13 +41,19 @@ def is_away(error: BaseException) -> bool:
     """
     if isinstance(error, ConnectionFailure | CursorNotFound):
         return True
-    if isinstance(error, OperationFailure) and error.code in STARTING:
+    if (codes := _codes(error)) and codes <= PASSING:
         return True
     if isinstance(error, ConfigurationError) and NO_SESSIONS in str(error):
         return True
     return isinstance(error, PyMongoError) and (
         error.timeout or any(error.has_error_label(label) for label in RETRYABLE_LABELS)
     )
+
+
+def _codes(error: BaseException) -> set[int | None]:
+    if isinstance(error, BulkWriteError):
+        return {each["code"] for each in error.details["writeErrors"]}
+    return {error.code} if isinstance(error, OperationFailure) else set()
 
 
 def is_only_duplicates(error: BulkWriteError) -> bool:

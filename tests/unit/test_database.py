@@ -3,15 +3,22 @@
 import pytest
 from pymongo.errors import (
     AutoReconnect,
+    BulkWriteError,
     ConfigurationError,
     CursorNotFound,
     DuplicateKeyError,
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
+    WriteError,
 )
 
 from app.database import is_away
+
+
+def bulk_error(*codes: int) -> BulkWriteError:
+    errors = [{"index": index, "code": code} for index, code in enumerate(codes)]
+    return BulkWriteError({"writeErrors": errors, "writeConcernErrors": []})
 
 
 @pytest.mark.parametrize(
@@ -25,6 +32,8 @@ from app.database import is_away
         OperationFailure(
             "stepped down", 10_107, {"errorLabels": ["TransientTransactionError"], "ok": 0}
         ),
+        WriteError("Not primary while writing to waybill.tasks", 189),
+        bulk_error(189, 11_602),
         ConfigurationError("Sessions are not supported by this MongoDB deployment"),
     ],
 )
@@ -36,6 +45,7 @@ def test_a_server_that_is_away_or_starting(error: PyMongoError) -> None:
     "error",
     [
         OperationFailure("unauthorized", 13),
+        bulk_error(189, 11_000),
         DuplicateKeyError("taken", 11_000),
         ConfigurationError("the URL is not valid"),
         ValueError("not the driver's"),
