@@ -1,5 +1,6 @@
 """The connection to MongoDB, the truth; stores are the only callers of what it returns."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from pymongo import MongoClient
@@ -62,6 +63,13 @@ def is_only_duplicates(error: BulkWriteError) -> bool:
     return not details["writeConcernErrors"] and all(
         each["code"] == DUPLICATE_KEY for each in details["writeErrors"]
     )
+
+
+def server_time(database: Database[Document]) -> datetime:
+    """MongoDB's clock, aware, in UTC."""
+    options = database.codec_options  # commands go by the driver's own otherwise
+    now: datetime = database.command("hello", codec_options=options)["localTime"]
+    return now
 
 
 def insert_once(collection: Collection[Document], document: Document) -> Document:

@@ -161,6 +161,8 @@ class Attempt:
             return
         parent = self._ledger.receipts.find(parent_id)
         if parent is None or parent.is_terminal or parent.cancellation is not None:
+            actor, reason = f"worker:{self.worker}", "the parent task has ended"
+            self._ledger.cancellations.request(self.task_id, actor=actor, reason=reason)
             raise AbortedError("The parent task has ended.")
 
     def children(self) -> Children:

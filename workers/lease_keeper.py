@@ -55,7 +55,7 @@ def _keep(celery: Any, hostname: str, terminator: Terminator | None) -> None:
     while True:
         try:
             worker = process.current(celery)
-            running = _running_task_ids()
+            running = _running()
             if time.monotonic() >= renew_at_s:
                 renew_at_s = time.monotonic() + worker.settings.heartbeat_s
                 worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
@@ -64,7 +64,7 @@ def _keep(celery: Any, hostname: str, terminator: Terminator | None) -> None:
                 worker.ledger.job_types.register(_job_types(celery, worker))
                 register_at_s = time.monotonic() + REGISTER_EVERY_S
             if terminator is not None:
-                terminator.tick(worker, running)
+                terminator.tick(worker, list(running.values()))
             pause.wait(min(worker.settings.heartbeat_s, TICK_S))
         # The root of a thread: whatever it is, without renewals every job here would run twice.
         except Exception as exc:  # noqa: BLE001
@@ -73,14 +73,14 @@ def _keep(celery: Any, hostname: str, terminator: Terminator | None) -> None:
             renew_at_s = time.monotonic()
 
 
-def _running_task_ids() -> list[str]:
-    """The receipts of all requests that this worker has taken; only held leases are renewed."""
-    return [
-        str(task_id)
+def _running() -> dict[str, str]:
+    """The task of each message that this worker has taken, by the message's Celery id."""
+    return {
+        request.id: str(task_id)
         for request in list(state.requests.values())
         if isinstance(request.task, Job)
         for task_id in (*request.args, *request.kwargs.values())
-    ]
+    }
 
 
 def _job_types(celery: Any, worker: process.WorkerProcess) -> list[JobType]:

@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from app.audit.effect import EffectKind
 from app.audit.family import Children
-from app.database import Document
+from app.database import Document, server_time
 from app.receipts.store import COLLECTION, TERMINAL_VALUES
 
 ROWS_PER_READ: Final = 1_000
@@ -46,8 +46,7 @@ class Archive:
 
     def now(self) -> datetime:
         """MongoDB's clock."""
-        now: datetime = self._database.command("hello")["localTime"]
-        return now
+        return server_time(self._database)
 
     def pages(self) -> Iterator[list[Document]]:
         """All receipts by id, each once; each page is as new as the call that asks for it."""

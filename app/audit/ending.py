@@ -25,13 +25,9 @@ def end_marks(receipt: Document) -> str | None:
 
 
 def unasked_stop(receipt: Document) -> str | None:
-    """A cancellation, or a suspension, that nobody asked for.
-
-    A child that began after its parent's end cancels itself, asked by nobody.
-    """
+    """A cancellation, or a suspension, that nobody asked for."""
     status = receipt["status"]
-    is_child = receipt["parent_task_id"] is not None
-    if status == TaskStatusEnum.CANCELED and receipt["cancellation"] is None and not is_child:
+    if status == TaskStatusEnum.CANCELED and receipt["cancellation"] is None:
         return "nobody asked for its end"
     if status == TaskStatusEnum.SUSPENDED and receipt.get("suspension", {}) is None:
         return "nobody asked for its pause"

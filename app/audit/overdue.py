@@ -56,7 +56,7 @@ def unsent_message(receipt: Document, sight: Sight) -> str | None:
     if not counts_on_message(receipt):
         return None
     due_at = receipt["not_before"] or receipt["created_at"]
-    due_at = max(due_at, *(entry["at"] for entry in receipt["history"][-1:]))
+    due_at = max([due_at, *(entry["at"] for entry in receipt["history"][-1:])])
     sent_at = receipt["published_at"]
     if sent_at is None:
         return sight.late(due_at, "no message was sent since it was due")

@@ -79,13 +79,14 @@ def _writers(
     """Holds effects against the attempts that wrote them, by histories read after the effects."""
     now = archive.now()
     receipts = archive.receipts(sorted({effect["task_id"] for effect in effects}))
+    unreadable = {task_id for task_id, receipt in receipts.items() if receipt_flaw(receipt)}
     for effect in effects:
-        receipt = receipts.get(effect["task_id"])
-        if receipt is None:
+        task_id = effect["task_id"]
+        if task_id not in receipts:
             lost = unreceipted(effect, kind, now=now, kept=bounds.kept)
             findings.add(Rule.EFFECT_WITHOUT_RECEIPT, effect["_id"], lost)
-        elif receipt_flaw(receipt) is None:
-            late = stale(effect, kind, receipt, clocks=bounds.clocks)
+        elif task_id not in unreadable:
+            late = stale(effect, kind, receipts[task_id], clocks=bounds.clocks)
             findings.add(Rule.STALE_EFFECT, effect["_id"], late)
 
 

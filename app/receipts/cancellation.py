@@ -131,8 +131,9 @@ class CancellationStore:
         self, among: Mapping[str, object], *, actor: str, reason: str | None
     ) -> int:
         move = Move(WAITING, TaskStatusEnum.CANCELED, actor=actor, reason=reason)
-        intent = {**self._intent(actor, reason), "outcome": BEFORE_START}
-        return self._receipts.move_many(move, sets={"cancellation": intent}, among=among)
+        intent = {"$ifNull": ["$cancellation", self._intent(actor, reason)]}
+        sets = {"cancellation": {"$mergeObjects": [intent, {"outcome": literal(BEFORE_START)}]}}
+        return self._receipts.move_many(move, sets=sets, among=among)
 
     def _ask(self, among: Mapping[str, object], *, actor: str, reason: str | None) -> None:
         self._receipts.change_many(

@@ -3,15 +3,15 @@
 Only MongoDB's clock decides whether a lease has expired.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
 from pymongo.errors import OperationFailure
 
-from app.database import Document
+from app.database import Document, server_time
 from app.receipts.cancellation import CancellationStore
 from app.receipts.family import RELEASED
 from app.receipts.receipt import Receipt
@@ -45,10 +45,18 @@ class LeaseStore:
         self._tasks = receipts.tasks
         self._lease = lease
 
-    def renew(self, task_ids: Collection[str], *, keeper: str) -> int:
-        """Extends the leases that `keeper` holds among the tasks, and counts them."""
+    def renew(self, running: Mapping[str, str], *, keeper: str) -> int:
+        """Extends the leases that `keeper` holds for the running jobs, and counts them.
+
+        `running` has the task of each job, by the job's id: a second message of a task that waits
+        in the same worker keeps nothing for a job that is dead.
+        """
         result = self._tasks.update_many(
-            {"_id": {"$in": list(task_ids)}, "lease.keeper": keeper},
+            {
+                "_id": {"$in": list(running.values())},
+                "job_id": {"$in": list(running)},
+                "lease.keeper": keeper,
+            },
             [{"$set": {"lease.expires_at": later(self._lease)}}],
         )
         return result.matched_count
@@ -75,7 +83,7 @@ class LeaseStore:
         To PENDING for the next attempt while there is one, to FAILED naming the lost worker
         after that, to CANCELED where a cancellation is waiting.
         """
-        now = self._now()
+        now = server_time(self._tasks.database)
         expired = self._tasks.find(
             {"lease.expires_at": {"$lt": now}}, BRIEF, limit=REAPED_PER_SWEEP
         )
@@ -101,6 +109,7 @@ class LeaseStore:
             sets = {"cancellation.outcome": literal("its worker was lost")}
             move = _reaped(TaskStatusEnum.CANCELED, lost, worker)
             return self._end(receipt, move, sets=sets, guard=guard)
+        guard["cancellation"] = None  # where it was asked for since, the next sweep cancels it
         if not receipt.has_another_attempt:
             message = f"{lost} No attempt is left of {receipt.max_attempts}."
             sets = {"error_message": literal(message)}
@@ -122,10 +131,6 @@ class LeaseStore:
             reason = f"the parent task is {ended.status}"
             self._cancellations.end_children(ended.task_id, actor=ACTOR, reason=reason)
         return ended
-
-    def _now(self) -> datetime:
-        now: datetime = self._tasks.database.command("hello")["localTime"]
-        return now
 
 
 def _reaped(to: TaskStatusEnum, reason: str, worker: str) -> Move:

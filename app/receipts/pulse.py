@@ -1,12 +1,12 @@
 """Signs of life: of Beat (through the control worker that hears it) and of each worker."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from pymongo import IndexModel, ReturnDocument
 from pymongo.database import Database
 
-from app.database import Document
+from app.database import Document, server_time
 from app.receipts.transition import NOW
 
 COLLECTION: Final = "pulses"
@@ -53,5 +53,5 @@ class PulseStore:
 
     def workers(self, queue: str, *, within: timedelta) -> int:
         """How many workers that serve `queue` were heard lately."""
-        now: datetime = self._pulses.database.command("hello")["localTime"]
+        now = server_time(self._pulses.database)
         return self._pulses.count_documents({"queues": queue, "at": {"$gt": now - within}})

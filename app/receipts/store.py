@@ -36,6 +36,10 @@ COLLECTION: Final = "tasks"
 # What reads and answers leave in MongoDB: either may be large.
 BRIEF: Final = {"history": 0, "checkpoint": 0}
 WITH_CHECKPOINT: Final = {"history": 0}
+# Well under the time after which a worker takes an answer for lost and sends a write again: what
+# was lost must not be carried out later still, when others have gone on.
+ANSWER_MS: Final = 10_000
+
 # Writes of a job that belong to its report, in one transaction with it.
 Effect = Callable[[ClientSession], object]
 
@@ -378,6 +382,7 @@ class ReceiptStore:
             update,
             projection=projection,
             return_document=ReturnDocument.AFTER,
+            maxTimeMS=ANSWER_MS,
         )
 
 

@@ -1,7 +1,9 @@
 """The model of the protocol does what the stores do, so what is proved of it is true of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,10 +13,14 @@ from pymongo.database import Database
 from app.database import Document
 from app.receipts.ledger import Ledger
 from tests.integration.receipts import opened
-from tests.protocol.bound import ANSWERS, EFFECTS, HANGS, KILLS, PAUSED_KILLS, PAUSES
-from tests.protocol.explore import explore, steps_from
+from tests.protocol.bound import EFFECTS, PAUSED_KILLS, PAUSES, RETRIES
+from tests.protocol.explore import explore
+from tests.protocol.flaw import FLAWS, Flaw
+from tests.protocol.model import steps_from
 from tests.protocol.protocol import Protocol, Step
 from tests.protocol.replay import Replay
+from tests.protocol.state import State
+from tests.protocol.update import UPDATES, Update
 
 # A lease runs out where the model says so, and never because the machine is slow.
 A_DAY = timedelta(days=1)
@@ -36,32 +42,59 @@ def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
         yield ledger
 
 
-def writes(protocol: Protocol) -> list[list[Step]]:
-    """A shortest way to each update in each situation of the receipt that it can meet."""
-    found = explore(protocol)
-    ways: dict[object, list[Step]] = {}
-    for index, state in enumerate(found.states):
-        for step in steps_from(protocol, state):
-            names_lease = step.request.token == state.receipt.token
-            key = (step.update, state.receipt, names_lease, step.request.to, step.accepted)
-            if step.update is not None and key not in ways:
-                ways[key] = [*found.path(index), step]
-    return list(ways.values())
+def situation(state: State, step: Step) -> object:
+    """What of the receipt and of the request can make a difference to an update."""
+    receipt, request = state.receipt, step.request
+    lease, sighting = receipt.lease, request.sighting
+    return (
+        (step.update, step.accepted, request.to, sighting and replace(sighting, token=0)),
+        (receipt.status, receipt.to_end, receipt.to_pause),
+        (receipt.token == request.token, receipt.last_token == request.token),
+        lease and (lease.runs, lease.keeper == request.keeper),
+    )
 
 
-@pytest.mark.parametrize(
-    "protocol", [KILLS, HANGS, ANSWERS, EFFECTS, PAUSES, PAUSED_KILLS], ids=lambda each: each.name
-)
-def test_each_update_does_in_mongodb_what_it_does_in_the_model(
-    ledger: Ledger, protocol: Protocol
+@cache
+def ways() -> Sequence[tuple[Protocol, tuple[Step, ...]]]:
+    """A shortest way to each update in each situation that it can meet."""
+    found: dict[object, tuple[Protocol, tuple[Step, ...]]] = {}
+    for protocol in (RETRIES, EFFECTS, PAUSES, PAUSED_KILLS):
+        explored = explore(protocol)
+        for index, state in enumerate(explored.states):
+            for step in steps_from(protocol, state):
+                key = situation(state, step)
+                if step.update is not None and key not in found:
+                    found[key] = protocol, (*explored.path(index), step)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("update", UPDATES, ids=lambda each: each.method)
+def test_an_update_does_in_mongodb_what_it_does_in_the_model(
+    ledger: Ledger, update: Update
 ) -> None:
-    ways = writes(protocol)
-    assert ways
-    for way in ways:
+    chosen = [(protocol, way) for protocol, way in ways() if way[-1].update is update]
+    assert chosen
+    for protocol, way in chosen:
         replay = Replay.begin(ledger, protocol)
         for step in way:
             replay.make(step)
-            assert replay.matches(step.after), [str(each.action) for each in way]
+        assert replay.matches(way[-1].after), [str(each.action) for each in way]
+
+
+@pytest.mark.parametrize(
+    "flaw", [each for each in FLAWS if each.protocol.off], ids=lambda each: each.name
+)
+def test_the_stores_have_each_guard_of_the_model(ledger: Ledger, flaw: Flaw) -> None:
+    """Where a model without it goes wrong, they go another way."""
+    counterexample = explore(flaw.protocol).counterexample
+    assert counterexample is not None
+    replay = Replay.begin(ledger, flaw.protocol)
+    for step in counterexample.steps[:-1]:
+        replay.make(step)
+        assert replay.matches(step.after)
+    replay.make(counterexample.steps[-1])
+    with pytest.raises(AssertionError):
+        replay.matches(counterexample.steps[-1].after)
 
 
 @settings(

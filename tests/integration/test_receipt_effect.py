@@ -98,7 +98,7 @@ def test_reaper_keeper_and_killer_race_a_commit_and_it_is_whole_or_not_at_all(
         receipt, by = claim(brief(ledger), create(ledger))
         calls = [
             lambda r=receipt, h=by: commit(ledger, r, h, 1),
-            lambda r=receipt, h=by: ledger.leases.renew([r.task_id], keeper=h.keeper),
+            lambda r=receipt, h=by: ledger.leases.renew({h.job_id: r.task_id}, keeper=h.keeper),
             lambda r=receipt: ledger.cancellations.request(r.task_id, actor="key:ops", reason=None),
             lambda r=receipt: ledger.leases.reap(),
         ]

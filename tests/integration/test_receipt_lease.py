@@ -43,7 +43,7 @@ def run_out(ledger: Ledger, *task_ids: str) -> None:
 
 
 def keep(ledger: Ledger, task_id: str, by: Holder) -> int:
-    return ledger.leases.renew([task_id], keeper=by.keeper)
+    return ledger.leases.renew({by.job_id: task_id}, keeper=by.keeper)
 
 
 def test_a_lease_begins_and_is_renewed_by_the_clock_of_mongodb(ledger: Ledger) -> None:
@@ -89,12 +89,14 @@ def test_only_the_keeper_renews_and_only_what_it_names(ledger: Ledger) -> None:
     also_mine, _ = claim(ledger, create(ledger), Holder("t2", "w1", by.keeper, "j2"))
     theirs, other = claim(ledger, create(ledger), holder("w2"))
     waiting = create(ledger)
-    everything = [mine.task_id, also_mine.task_id, theirs.task_id, waiting.task_id, "tsk_none"]
     ids = [mine.task_id, also_mine.task_id, theirs.task_id, waiting.task_id]
     before = [stored(ledger, task_id) for task_id in ids]
-    assert ledger.leases.renew(everything, keeper=by.keeper) == 2
-    assert ledger.leases.renew([mine.task_id], keeper=other.keeper) == 0
-    assert ledger.leases.renew([], keeper=by.keeper) == 0
+    running = {by.job_id: ids[0], "j2": ids[1], other.job_id: ids[2], "j4": ids[3], "j5": "none"}
+    assert ledger.leases.renew(running, keeper=by.keeper) == 2
+    assert keep(ledger, mine.task_id, other) == 0
+    assert ledger.leases.renew({}, keeper=by.keeper) == 0
+    # A second message of the same task keeps nothing for a job that is dead.
+    assert ledger.leases.renew({"another": mine.task_id}, keeper=by.keeper) == 0
     after = [stored(ledger, task_id) for task_id in ids]
     assert after[2:] == before[2:]
 
