@@ -1,9 +1,11 @@
 """The connection to MongoDB, the truth; stores are the only callers of what it returns."""
 
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
 
-from pymongo import MongoClient
+from pymongo import MongoClient, timeout
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
@@ -21,6 +23,7 @@ from pymongo.write_concern import WriteConcern
 from app.settings import Settings, required
 
 Document = dict[str, Any]
+T = TypeVar("T")
 
 RETRYABLE_LABELS: Final = ("RetryableWriteError", "TransientTransactionError")
 
@@ -85,6 +88,21 @@ def insert_once(collection: Collection[Document], document: Document) -> Documen
             raise
         return stored
     return document
+
+
+def transact(
+    database: Database[Document], write: Callable[[ClientSession], T], *, within: timedelta
+) -> T:
+    """What `write` returns, its writes acknowledged by the majority, all of them or none.
+
+    Tries again, for as long as `within`, what MongoDB says may succeed then; so `write` may be
+    called more than once. Raises the driver's error afterwards: the writes may still be there
+    where the answer to the last try was lost.
+    """
+    with timeout(within.total_seconds()), database.client.start_session() as session:
+        return session.with_transaction(
+            write, read_concern=ReadConcern("snapshot"), write_concern=MAJORITY
+        )
 
 
 def connect(settings: Settings, *, role: str, wait_s: float, answer_s: float) -> Database[Document]:

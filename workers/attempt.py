@@ -176,7 +176,7 @@ class Attempt:
         families = self._ledger.families
         units = families.create_children(self.receipt, plan.task_type, plan.pieces, at=at)
         self._wake_children()
-        self._take(families.fan_out(self.receipt, self._token, units=units, at=at))
+        self._take(families.fan_out(self.receipt, self._token, units=units))
         self._start_children()
 
     def end(self, ending: Ending) -> Receipt | None:

@@ -44,6 +44,11 @@ def _beat_once(**_: object) -> None:
     app.send_task(str(tick["task"]), queue=CONTROL_QUEUE, ignore_result=True)
 
 
+@signals.worker_ready.connect
+def _listen(**_: object) -> None:
+    shutdown.listen()
+
+
 @signals.worker_shutting_down.connect
 def _tell_children(**_: object) -> None:
     shutdown.begin()

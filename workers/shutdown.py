@@ -6,12 +6,35 @@ end, as Celery's warm shutdown has it.
 """
 
 import mmap
+import signal
+from collections.abc import Callable
+from types import FrameType
 from typing import Final
+
+Handler = Callable[[int, FrameType | None], object]
 
 _RUNNING: Final = b"\0"
 _STOPPING: Final = b"\1"
 
 _state = mmap.mmap(-1, len(_RUNNING))
+
+
+def listen() -> None:
+    """Tells this worker's children of a signal to stop before Celery acts on it.
+
+    Celery's own word for it, the signal `worker_shutting_down`, comes after a soft shutdown's
+    time is up. Call it in the main thread, once Celery has set its handlers.
+    """
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        handler = signal.getsignal(number)
+        if not callable(handler):
+            continue
+
+        def tell(number: int, frame: FrameType | None, handler: Handler = handler) -> None:
+            begin()
+            handler(number, frame)
+
+        signal.signal(number, tell)
 
 
 def begin() -> None:

@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.database import Document
 from app.identity import new_id
+from app.receipts.transition import NOW, earlier
 
 KEPT_FOR: Final = timedelta(hours=24)
 ABANDONED_AFTER: Final = timedelta(seconds=60)  # longer than any request of ours runs
@@ -71,40 +72,18 @@ class IdempotencyStore:
         Of several requests at once, one is told `Claimed`. A claim that was neither kept nor
         released counts as abandoned after `ABANDONED_AFTER`.
         """
-        now = datetime.now(UTC)
         token = secrets.token_hex(16)
-        over: list[Document] = [
-            {"created_at": {"$lt": now - KEPT_FOR}},
-            {"status": None, "content": content, "claimed_at": {"$lt": now - ABANDONED_AFTER}},
-            {"status": None, "token": None},
-        ]
-        is_repeat = {
-            "$and": [
-                {"$eq": ["$content", content]},
-                {"$gte": ["$created_at", now - KEPT_FOR]},
-            ]
-        }
-        fresh: Document = {
-            "seed": {"$cond": [is_repeat, "$seed", new_id("req")]},
-            "content": content,
-            "token": token,
-            "claimed_at": now,
-            "created_at": now,
-            "status": None,
-            "body": None,
-        }
+        claim = _claim(content, token=token, seed=new_id("req"))
         try:
             entry = self._entries.find_one_and_update(
-                {"_id": entry_id, "$or": over},
-                [{"$set": fresh}],
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
+                {"_id": entry_id}, claim, upsert=True, return_document=ReturnDocument.AFTER
             )
         except DuplicateKeyError:
-            entry = self._entries.find_one({"_id": entry_id})
-            return _outcome(entry, content) if entry else Refused.STILL_RUNNING
+            return Refused.STILL_RUNNING  # another request made the entry at this very moment
         assert entry is not None  # an upsert that returns what it left
-        return Claimed(token, entry["seed"])
+        if entry["token"] == token:
+            return Claimed(token, entry["seed"])
+        return _outcome(entry, content)
 
     def keep(self, entry_id: str, token: str, kept: Kept) -> None:
         """Stores the answer, unless the claim was taken over in the meantime."""
@@ -115,6 +94,34 @@ class IdempotencyStore:
         """Frees the key: the request failed, and the next one with it runs anew."""
         ours = {"_id": entry_id, "token": token, "status": None}
         self._entries.update_one(ours, {"$set": {"token": None}})
+
+
+def _claim(content: str, *, token: str, seed: str) -> list[Document]:
+    """The update that makes the entry this request's, where nobody else has a right to it."""
+    is_old = {"$lt": ["$created_at", earlier(KEPT_FOR)]}
+    is_same = {"$eq": ["$content", content]}
+    is_open = {"$eq": ["$status", None]}
+    is_abandoned = {"$lt": ["$claimed_at", earlier(ABANDONED_AFTER)]}
+    is_free = {
+        "$or": [
+            {"$eq": [{"$type": "$created_at"}, "missing"]},
+            is_old,
+            {"$and": [is_open, is_same, is_abandoned]},
+            {"$and": [is_open, {"$eq": ["$token", None]}]},
+        ]
+    }
+    is_repeat = {"$and": [is_same, {"$not": is_old}]}
+    fresh = {
+        "seed": {"$cond": [is_repeat, "$seed", seed]},
+        "content": content,
+        "token": token,
+        "claimed_at": NOW,
+        "created_at": NOW,
+        "status": None,
+        "body": None,
+    }
+    sets = {name: {"$cond": [is_free, value, f"${name}"]} for name, value in fresh.items()}
+    return [{"$set": sets}]
 
 
 def _outcome(entry: Document, content: str) -> Outcome:

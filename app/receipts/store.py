@@ -16,10 +16,9 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
-from pymongo.read_concern import ReadConcern
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from app.database import MAJORITY, Document, is_away, is_only_duplicates
+from app.database import Document, T, is_away, is_only_duplicates, transact
 from app.errors import NotFoundError
 from app.identity import new_id
 from app.receipts.cache import ReceiptCache
@@ -39,6 +38,7 @@ WITH_CHECKPOINT: Final = {"history": 0}
 # Well under the time after which a worker takes an answer for lost and sends a write again: what
 # was lost must not be carried out later still, when others have gone on.
 ANSWER_MS: Final = 10_000
+TRANSACTION: Final = timedelta(seconds=10)
 
 # Writes of a job that belong to its report, in one transaction with it.
 Effect = Callable[[ClientSession], object]
@@ -102,26 +102,27 @@ class ReceiptStore:
     def create(self, tasks: Sequence[NewTask]) -> list[Receipt]:
         """Stores PENDING receipts, in order, all acknowledged by the majority or none returned.
 
-        A request that is repeated completes and finds what its first run stored.
+        A request that is repeated finds what its first run stored.
         """
         at = this_moment()
         documents = [new_document(new_id("tsk"), task, at=at) for task in tasks]
+
+        def insert(session: ClientSession) -> None:
+            self.insert(documents, session=session)
+
         try:
-            self.tasks.insert_many(documents, ordered=False)
+            self._transact(insert)
         except BulkWriteError as exc:
-            if not is_only_duplicates(exc):
-                raise
             ids = [document["_id"] for document in documents]
             stored = {receipt.task_id: receipt for receipt in self.find_many(ids)}
+            if not is_only_duplicates(exc) or len(stored) < len(ids):
+                raise
             return [stored[task_id] for task_id in ids]
         return [self.committed(document) for document in documents]
 
-    def insert(
-        self, documents: Sequence[Document], *, session: ClientSession | None = None
-    ) -> None:
-        """Stores new receipts, in a transaction of the caller's where one is given.
-
-        Whoever gives a session calls `committed` for each document after the commit.
+    def insert(self, documents: Sequence[Document], *, session: ClientSession) -> None:
+        """Stores new receipts in a transaction of the caller's, who calls `committed` for each
+        of them after the commit.
         """
         self.tasks.insert_many(documents, session=session)
 
@@ -361,11 +362,8 @@ class ReceiptStore:
         document = self._retrying(self._transact, write)
         return None if document is None else self.committed(document)
 
-    def _transact(self, write: Callable[[ClientSession], Document | None]) -> Document | None:
-        with self.tasks.database.client.start_session() as session:
-            return session.with_transaction(
-                write, read_concern=ReadConcern("snapshot"), write_concern=MAJORITY
-            )
+    def _transact(self, write: Callable[[ClientSession], T]) -> T:
+        return transact(self.tasks.database, write, within=TRANSACTION)
 
     def _marked(self, task_id: str, mark: Document, session: ClientSession) -> Document | None:
         return self.tasks.find_one({"_id": task_id, **mark}, WITH_CHECKPOINT, session=session)

@@ -13,7 +13,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from app.database import MAJORITY, Document, insert_once
+from app.database import Document, insert_once, transact
 from app.errors import BadRequestError, NotFoundError
 from app.identity import new_id
 from app.query.field import FieldSet
@@ -21,7 +21,7 @@ from app.query.page import ListQuery, Page, list_page
 from app.receipts.draft import new_document, this_moment
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import ReceiptStore
+from app.receipts.store import TRANSACTION, ReceiptStore
 
 COLLECTION: Final = "batches"
 TASK_TYPE: Final = "api_buckets_batches_process"
@@ -147,11 +147,11 @@ class BatchStore:
         document = new_document(new_id("tsk"), task, at=at)
         if document["_id"] in (batch.task_id, *batch.earlier_task_ids):
             return self._receipts.get(document["_id"]), False  # an earlier run of this request
-        with self._database.client.start_session() as session:
-            is_ours = session.with_transaction(
-                lambda session: self._start(batch, plan, document, session),
-                write_concern=MAJORITY,
-            )
+        is_ours = transact(
+            self._database,
+            lambda session: self._start(batch, plan, document, session),
+            within=TRANSACTION,
+        )
         if is_ours:
             return self._receipts.committed(document), True
         current = self.get(batch.batch_id, namespace_id=batch.namespace_id)

@@ -120,7 +120,7 @@ class Scene:
         """A parent that fanned out, and its children, which wait."""
         parent, by, children = self.planned(count)
         at = datetime.now(UTC)
-        assert self.ledger.families.fan_out(parent, by.token, units=count, at=at)
+        assert self.ledger.families.fan_out(parent, by.token, units=count)
         return parent.task_id, children
 
     def concluded(self) -> tuple[str, list[str]]:

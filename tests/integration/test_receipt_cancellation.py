@@ -47,7 +47,7 @@ def family(ledger: Ledger, count: int) -> tuple[Receipt, list[Receipt]]:
     parent, by = claim(ledger, create(ledger))
     pieces = [Piece(ordinal, [], 1) for ordinal in range(count)]
     ledger.families.create_children(parent, "test_piece", pieces, at=AT)
-    ledger.families.fan_out(parent, by.token, units=count, at=AT)
+    ledger.families.fan_out(parent, by.token, units=count)
     return parent, ledger.families.waiting(parent.task_id)
 
 

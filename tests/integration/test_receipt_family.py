@@ -14,6 +14,7 @@ from app.receipts.progress import advance, begin
 from app.receipts.receipt import Piece, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
+from app.receipts.transition import earlier
 from tests.integration.receipts import (
     NO_TIME,
     at_once,
@@ -45,7 +46,7 @@ def pieces(count: int, *, units: int = 10) -> list[Piece]:
 def fanned_out(ledger: Ledger, count: int, *, units: int = 10, **changes: Any) -> Receipt:
     parent, by = claim(ledger, create(ledger, **changes))
     total = ledger.families.create_children(parent, PIECE, pieces(count, units=units), at=AT)
-    gave_up = ledger.families.fan_out(parent, by.token, units=total, at=AT)
+    gave_up = ledger.families.fan_out(parent, by.token, units=total)
     assert gave_up is not None
     return gave_up
 
@@ -145,7 +146,7 @@ def test_a_stale_token_fans_nothing_out(ledger: Ledger) -> None:
     expired(ledger, receipt.task_id)
     claim(ledger, receipt, holder("w2"))
     before = stored(ledger, receipt.task_id)
-    assert ledger.families.fan_out(old, by.token, units=3, at=AT) is None
+    assert ledger.families.fan_out(old, by.token, units=3) is None
     assert stored(ledger, receipt.task_id) == before
 
 
@@ -237,8 +238,12 @@ def test_progress_is_the_sum_of_the_children(ledger: Ledger) -> None:
 
 def test_of_sixteen_who_roll_up_within_the_interval_at_most_one_writes(ledger: Ledger) -> None:
     parent = fanned_out(ledger, 2)
+    hour = timedelta(hours=1)
+    ledger.receipts.tasks.update_one(
+        {"_id": parent.task_id}, [{"$set": {"progress.at": earlier(2 * hour)}}]
+    )
     before = ledger.receipts.get(parent.task_id).version
-    wrote = at_once(16, lambda _: ledger.families.roll_up(parent.task_id))
+    wrote = at_once(16, lambda _: ledger.families.roll_up(parent.task_id, interval=hour))
     assert len([each for each in wrote if each is not None]) == 1
     assert ledger.receipts.get(parent.task_id).version == before + 1
 
@@ -353,7 +358,7 @@ def test_a_parent_whose_worker_is_lost_while_it_plans_plans_again(ledger: Ledger
     assert expired(ledger, receipt.task_id).status is TaskStatusEnum.PENDING
     again, by = claim(ledger, receipt)
     units = ledger.families.create_children(again, PIECE, pieces(3), at=AT)
-    gave_up = ledger.families.fan_out(again, by.token, units=units, at=AT)
+    gave_up = ledger.families.fan_out(again, by.token, units=units)
     assert gave_up is not None
     assert len(ledger.families.waiting(parent.task_id)) == 2
     end_all(ledger, parent)

@@ -242,3 +242,15 @@ def test_tasks_of_one_bulk_submission_have_places_of_their_own(ledger: Ledger, q
     receipts = submit(ledger, queue, 5)
     places = [ledger.queue.place(ledger.receipts.get(each.task_id)) for each in receipts]
     assert [place.position for place in places] == [1, 2, 3, 4, 5]
+
+
+def test_a_message_that_was_stamped_by_a_clock_ahead_is_sent_again(
+    database: Database[Document], redis_url: str, broker: Redis, queue: str
+) -> None:
+    with opened(database, redis_url, lost_after=timedelta(hours=1)) as ledger:
+        submit(ledger, queue, 2)
+        lose(broker, queue, 2)
+        ahead = {"$add": ["$published_at", 3_600_000]}
+        ledger.receipts.tasks.update_many({"queue": queue}, [{"$set": {"published_at": ahead}}])
+        assert ledger.queue.republish(ledger.publisher) == 2
+        assert ledger.queue.republish(ledger.publisher) == 0

@@ -106,7 +106,7 @@ class Worker:
             return
         pieces = [Piece(ordinal, [ordinal], 1) for ordinal in range(count % 3)]
         self.ledger.families.create_children(parent, "test_piece", pieces, at=AT)
-        self.ledger.families.fan_out(parent, self.by.token, units=len(pieces), at=AT)
+        self.ledger.families.fan_out(parent, self.by.token, units=len(pieces))
 
 
 @dataclass

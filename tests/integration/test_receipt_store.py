@@ -1,6 +1,7 @@
 """Receipts in MongoDB: created, claimed, reported on, ended, each in one guarded write."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
+from pymongo.errors import BulkWriteError
 
 from app.database import Document
 from app.errors import NotFoundError, PermanentError
+from app.identity import new_id, repeatable_ids
 from app.receipts.cache import render
 from app.receipts.ledger import Ledger
 from app.receipts.progress import advance, begin
@@ -242,7 +245,7 @@ def test_a_stale_token_changes_nothing_and_is_told_so(ledger: Ledger, how: str) 
     receipt = ledger.receipts.get(task_id)
     assert ledger.receipts.report(task_id, old.token, progress, checkpoint=[9]) is None
     assert give_back(ledger, receipt, old) is None
-    assert ledger.families.fan_out(receipt, old.token, units=1, at=AT) is None
+    assert ledger.families.fan_out(receipt, old.token, units=1) is None
     assert ledger.families.release(task_id, old.token) is None
     for status in TERMINAL_ORDER:
         ending = Ending(status, outputs=["late"], error_message="late")
@@ -364,3 +367,15 @@ def test_a_repeat_of_ensure_indexes_is_harmless(ledger: Ledger) -> None:
     assert ledger.receipts.tasks.index_information() == before
     expiry = [each for each in before.values() if each["key"] == [("expire_at", 1)]]
     assert [each["expireAfterSeconds"] for each in expiry] == [0]
+
+
+def test_of_many_receipts_all_are_stored_or_none(ledger: Ledger) -> None:
+    taken = create(ledger)
+    seed = f"req_{secrets.token_hex(16)}"
+    with repeatable_ids(seed):
+        ids = [new_id("tsk") for _ in range(5)]
+    stray = {**stored(ledger, taken.task_id), "_id": ids[3]}
+    ledger.receipts.tasks.insert_one(stray)
+    with repeatable_ids(seed), pytest.raises(BulkWriteError):
+        ledger.receipts.create([new_task() for _ in range(5)])
+    assert ledger.receipts.tasks.count_documents({"_id": {"$in": ids}}) == 1

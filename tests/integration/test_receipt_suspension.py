@@ -57,7 +57,7 @@ def plan(ledger: Ledger, receipt: Receipt, by: Holder) -> list[Receipt]:
     """What a worker does with a task that fans out."""
     ledger.families.create_children(receipt, "test_piece", PIECES, at=AT)
     ledger.suspensions.wake_children(receipt.task_id, actor="worker:w1")
-    assert ledger.families.fan_out(receipt, by.token, units=len(PIECES), at=AT) is not None
+    assert ledger.families.fan_out(receipt, by.token, units=len(PIECES)) is not None
     return ledger.families.waiting(receipt.task_id)
 
 
