@@ -3,6 +3,9 @@
 import os
 import signal
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -80,6 +83,25 @@ def test_a_submit_without_a_broker_is_answered_and_the_work_starts_later(
     assert shop.ended(task)["status"] == "COMPLETED"
 
 
+def test_a_submit_without_mongodb_is_refused_and_stores_nothing(shop: Shop, stack: Stack) -> None:
+    batch = shop.batch(shop.add([text_object("one")]))
+    one = {"task_type": "test_idle"}
+    calls = [
+        ("/v1/tasks/submit", {"tasks": [one]}),
+        ("/v1/tasks/submit", {"tasks": [one] * 50}),
+        (f"{shop.path(batch)}/submit", {}),
+    ]
+    with without_mongodb(stack), ThreadPoolExecutor(len(calls)) as pool:
+        errors = [pool.submit(refusal, shop, path, body) for path, body in calls]
+        refusals = [error.result() for error in errors]
+    assert [error.status for error in refusals] == [503] * len(calls)
+    assert {error.type for error in refusals} == {"ServiceUnavailableError"}
+    poll(lambda: answers(shop), description="the API answers again", within_s=120)
+    assert shop.client.request("POST", "/v1/tasks/list", {})["results"] == []
+    assert shop.client.request("GET", shop.path(batch))["status"] == "DRAFT"
+    assert shop.ended(shop.submit(batch))["status"] == "COMPLETED"
+
+
 def test_a_batch_that_is_canceled_stops_and_keeps_what_was_written(shop: Shop) -> None:
     ids, task = start_batch(shop)
     batch_id = task["inputs"][0]
@@ -117,3 +139,32 @@ def ended_despite_outage(shop: Shop, task: JsonObject) -> JsonObject:
         return found if found["status"] in TERMINAL else None
 
     return poll(look, description="the task has ended", within_s=120)
+
+
+@contextmanager
+def without_mongodb(stack: Stack) -> Iterator[None]:
+    """MongoDB is down within the block: whoever would start it again is frozen."""
+    stack.process.send_signal(signal.SIGSTOP)
+    try:
+        os.kill(stack.pid("mongo"), signal.SIGKILL)
+        yield
+    finally:
+        stack.process.send_signal(signal.SIGCONT)
+
+
+def refusal(shop: Shop, path: str, body: JsonObject) -> ApiError:
+    """What the API says to a request that it cannot serve."""
+    with pytest.raises(ApiError) as refused:
+        shop.client.request("POST", path, body)
+    return refused.value
+
+
+def answers(shop: Shop) -> bool:
+    """Whether a read of MongoDB is served."""
+    try:
+        shop.client.request("GET", f"/v1/buckets/{shop.bucket_id}")
+    except ApiError as exc:
+        if exc.status != 503:
+            raise
+        return False
+    return True

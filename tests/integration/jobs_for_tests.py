@@ -8,9 +8,11 @@ import ctypes
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from threading import Event
 from typing import Any, Final
 
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from app.database import Document
@@ -27,6 +29,7 @@ GATES: Final = "test_gates"
 
 LOOK_S: Final = 0.02
 GIVE_UP_LOOKS: Final = 6_000  # two minutes: no job outlives its test for long
+STUCK_S: Final = 120
 
 
 class BusyError(Exception):
@@ -37,7 +40,7 @@ def _collection(job: Job, name: str) -> Collection[Document]:
     return process.current(job.app).database[name]
 
 
-def effect(job: Job, attempt: Attempt, what: str) -> None:
+def effect(job: Job, attempt: Attempt, what: str, session: ClientSession | None = None) -> None:
     """Counts that this happened, where and in which attempt."""
     _collection(job, EFFECTS).insert_one(
         {
@@ -46,15 +49,18 @@ def effect(job: Job, attempt: Attempt, what: str) -> None:
             "attempt": attempt.number,
             "worker": attempt.worker,
             "pid": os.getpid(),
-        }
+        },
+        session=session,
     )
 
 
 def wait_at(job: Job, gate: str) -> None:
-    """Returns when the test has opened the gate."""
+    """Returns when the test has opened the gate, or all gates of this task."""
     gates, pause = _collection(job, GATES), Event()
+    assert job.request.args  # the task's id, which a test that failed leaves as a gate
+    opened = {"_id": {"$in": [gate, job.request.args[0]]}}
     for _ in range(GIVE_UP_LOOKS):
-        if gates.find_one({"_id": gate}) is not None:
+        if gates.find_one(opened) is not None:
             return
         pause.wait(LOOK_S)
     raise AssertionError(f"nobody opened the gate '{gate}'")
@@ -171,6 +177,36 @@ def resuming(self: Job, attempt: Attempt) -> list[int]:
         if number == total // 2 and attempt.number == 1:
             raise TransientError("Half of it is done.")
     return [done, total]
+
+
+@app.task(base=Job, bind=True, name="test_stepping", suspendable=True)
+def stepping(self: Job, attempt: Attempt) -> list[int]:
+    """Counts to the first input, each step committed with its report, from the checkpoint on.
+
+    The second input names the gates to wait at, by the step that comes after.
+    """
+    total = int(str(attempt.inputs[0]))
+    gates = attempt.inputs[1] if len(attempt.inputs) > 1 else None
+    done = int(str(attempt.checkpoint or 0))
+    pause = Event()
+    for number in range(done + 1, total + 1):
+        if isinstance(gates, dict) and str(number) in gates:
+            effect(self, attempt, f"waits before {number}")
+            wait_at(self, gates[str(number)])
+        pause.wait(LOOK_S)
+        step = partial(effect, self, attempt, f"step {number}")
+        attempt.commit(step, number, total, checkpoint=number)
+    return [done, total]
+
+
+@app.task(base=Job, bind=True, name="test_stuck")
+def stuck(self: Job, attempt: Attempt) -> int:
+    """Is lost in a call into C in its first attempt, and returns in any other."""
+    effect(self, attempt, "began")
+    if attempt.number == 1:
+        ctypes.PyDLL(None).sleep(STUCK_S)
+        effect(self, attempt, "woke")
+    return attempt.number
 
 
 @app.task(base=Job, bind=True, name="test_spread.piece", submittable=False)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pytest_celery import CeleryTestContainer, CeleryTestWorker
 
 from app.embedded.layout import Layout
+from app.embedded.mongo import Mongo
 from app.embedded.program import Child, Program
 from app.embedded.valkey import Valkey
 from tests.polling import poll
@@ -75,6 +76,26 @@ class ProcessContainer(CeleryTestContainer):  # type: ignore[misc] # untyped pac
             os.killpg(self._child.pid, number)
         else:
             os.kill(self._child.pid, number)
+
+    def kill_first(self, number: signal.Signals) -> None:
+        """Sends the signal to the first process alone, whatever it is: its children go on."""
+        os.kill(self._child.pid, number)
+
+    def says(self, text: str, *, within_s: float = READY_WITHIN_S) -> None:
+        """Waits until it has logged the text."""
+        poll(
+            lambda: text in self.logs(),
+            description=f"{self.name} logs '{text}'",
+            within_s=within_s,
+        )
+
+    def ends(self, *, within_s: float = READY_WITHIN_S) -> None:
+        """Waits until it has ended by itself."""
+        poll(
+            lambda: self.status == "exited",
+            description=f"{self.name} ends",
+            within_s=within_s,
+        )
 
     def restart(self, timeout: float = STOP_WITHIN_S) -> None:
         """Ends it, with SIGTERM first, and starts it anew; it may not be ready yet."""
@@ -156,6 +177,21 @@ class ValkeyContainer(ProcessContainer):
 
     def _answers(self) -> bool:
         return self._valkey.answers()
+
+
+class MongoContainer(ProcessContainer):
+    """A MongoDB of one test's own, which may be killed and started again over its data."""
+
+    def __init__(self, layout: Layout, port: int) -> None:
+        self._mongo = Mongo(layout, port)
+        super().__init__(self._mongo.prepare(), prompt=None)
+
+    @property
+    def url(self) -> str:
+        return self._mongo.url
+
+    def _answers(self) -> bool:
+        return self._mongo.answers()
 
 
 class TestWorker(CeleryTestWorker):  # type: ignore[misc] # untyped package

@@ -63,6 +63,8 @@ def fleet(
         workers=tuple(jobs_worker(name, folder, env) for name in ("w1", "w2")),
         control=control_worker(folder, env),
         beat=beat(folder, env),
+        folder=folder,
+        env=env,
     )
     yield fleet
     for container in reversed(fleet.everybody()):
@@ -100,6 +102,8 @@ def desk(fleet: Fleet, celery_setup: Any, mongo_url: str, fleet_database: str) -
     database = connect(settings, role="test", wait_s=5, answer_s=30)
     ledger = Ledger.open(settings, database, celery_setup.app)
     ledger.receipts.ensure_indexes()
-    yield Desk(fleet, ledger, database, celery_setup.app)
+    desk = Desk(fleet, ledger, database, celery_setup.app)
+    yield desk
+    desk.leave()
     database.client.close()
     celery_setup.app.close()
