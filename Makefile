@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test up check format bench lock
+.PHONY: setup demo test up check format bench chaos lock
 
 setup: $(STAMP)
 
@@ -36,6 +36,11 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Faults by a seed, which repeats them; it is printed where none is given. Exit code 1: a violation.
+MINUTES ?= 5
+chaos: setup
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # After a change of dependencies: resolve anew, then pin what was found. No registry is named.
 lock:

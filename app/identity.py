@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from itertools import count
 from typing import Final
 
 import uuid_utils
@@ -13,30 +12,36 @@ TIMESTAMP_HEX_DIGITS: Final = 12  # a UUIDv7 begins with 48 bits of Unix millise
 RANDOM_HEX_DIGITS: Final = 20
 
 
-# The ids that a request gives, where it may be repeated: the same ones each time.
-_given: ContextVar[Iterator[str] | None] = ContextVar("given_ids", default=None)
+# Of a request that may be repeated: what its ids are made of.
+_seed: ContextVar[str | None] = ContextVar("id_seed", default=None)
 
 
 @contextmanager
 def repeatable_ids(seed: str) -> Iterator[None]:
-    """Within it, and in threads that it calls, the nth new id is the nth of `seed`, an id itself.
+    """Within it, and in threads that it calls, ids are those that `seed`, an id itself, gives.
 
     A request that runs again after an unclear end finds what its first run stored.
     """
-    keys = (f"{seed}:{number}" for number in count())
-    token = _given.set(keys)
+    token = _seed.set(seed)
     try:
         yield
     finally:
-        _given.reset(token)
+        _seed.reset(token)
 
 
-def new_id(prefix: str) -> str:
-    """A new id, `<prefix>_<32 hex digits>`; ids of one process sort by the time they were made."""
-    if (keys := _given.get()) is not None:
-        key = next(keys)
-        return derived_id(prefix, like=key.split(":")[0], key=key)
+def new_id(prefix: str, place: str = "") -> str:
+    """A new id, `<prefix>_<32 hex digits>`; ids of one process sort by the time they were made.
+
+    `place` tells things of one kind in one request apart, by where they stand in it.
+    """
+    if (seed := _seed.get()) is not None:
+        return derived_id(prefix, like=seed, key=f"{seed}:{prefix}:{place}")
     return f"{prefix}_{uuid_utils.uuid7().hex}"
+
+
+def is_own(made_id: str) -> bool:
+    """Whether an earlier run of this very request made the id, the only one of its kind."""
+    return _seed.get() is not None and new_id(made_id.split("_", 1)[0]) == made_id
 
 
 def derived_id(prefix: str, *, like: str, key: str) -> str:

@@ -57,7 +57,9 @@ class FanOut:
 class Attempt:
     """The running attempt, used from the job's own thread."""
 
-    def __init__(self, receipt: Receipt, holder: Holder, ledger: Ledger) -> None:
+    def __init__(
+        self, receipt: Receipt, holder: Holder, ledger: Ledger, *, suspendable: bool
+    ) -> None:
         self.receipt = receipt
         self.task_id = receipt.task_id
         self.namespace_id = receipt.namespace_id
@@ -67,6 +69,7 @@ class Attempt:
         self.checkpoint = receipt.checkpoint
         self.worker = holder.worker
         self._token = holder.token
+        self._suspendable = suspendable
         self._ledger = ledger
         self._heard_at_s = self._reported_at_s = time.monotonic()
         self._progress = _resume(receipt.progress, at=datetime.now(UTC))
@@ -83,8 +86,9 @@ class Attempt:
 
         Cheap to call often: reports less than half a second apart are left out, unless one
         carries a checkpoint or is the last. At a checkpoint the job may be left: `AbortedError`
-        when the task is to end, `PausedError` when it is to go on later. Raises `LeaseLostError`
-        when the lease is gone, and `PermanentError` for a checkpoint that is not JSON.
+        when the task is to end, `PausedError` when a suspendable one is to go on later. Raises
+        `LeaseLostError` when the lease is gone, and `PermanentError` for a checkpoint that is not
+        JSON.
         """
         is_due = time.monotonic() - self._reported_at_s >= REPORT_INTERVAL_S
         if is_due or checkpoint is not None or done == total:
@@ -102,8 +106,9 @@ class Attempt:
         """Reports, and stores what `effect(session)` writes to MongoDB, both or neither.
 
         An attempt whose lease is gone stores nothing: with a checkpoint, each effect happens
-        once, whatever dies. `effect` passes the session on to each of its writes, and may be
-        called again where MongoDB asks for another try. Raises as `progress` does.
+        once, whatever dies. `effect` passes the session on to each of its writes, takes a few
+        seconds at most (a transaction has ten), and may be called again where MongoDB asks for
+        another try. Raises as `progress` does.
         """
         self._report(done, total, errors, checkpoint, effect)
 
@@ -131,6 +136,8 @@ class Attempt:
 
     def _leave_if_asked(self) -> None:
         self.raise_if_aborted()
+        if not self._suspendable:
+            return
         if self.receipt.suspension is not None:
             reason = self.receipt.suspension.reason or "The task was suspended."
             raise PausedError(TaskStatusEnum.SUSPENDED, reason)
@@ -196,7 +203,7 @@ class Attempt:
 
         A suspension that was withdrawn in the meantime leaves it PENDING, for any worker.
         """
-        for status in (paused.status, TaskStatusEnum.PENDING):
+        for status in dict.fromkeys((paused.status, TaskStatusEnum.PENDING)):
             move = Move(
                 (TaskStatusEnum.PROCESSING,),
                 status,
@@ -222,7 +229,7 @@ class Attempt:
         """Children of an earlier plan may be suspended. While the lease is held, so that nobody
         suspends them again before the parent can be."""
         actor = f"worker:{self.worker}"
-        self._ledger.suspensions.wake_children(self.task_id, actor=actor)
+        self._ledger.suspensions.wake_children(self.receipt, actor=actor)
 
     def _start_children(self) -> None:
         """What was asked of the task while its own code ran holds for its children first."""

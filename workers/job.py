@@ -17,6 +17,7 @@ from celery.exceptions import Ignore, Retry
 
 from app.receipts.cancellation import WHILE_RUNNING
 from app.receipts.family import Children
+from app.receipts.ledger import Ledger
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
@@ -41,7 +42,8 @@ class Job(AbortableTask):
     MongoDB can hold), or a `FanOut`. An exception of `transient_errors`, or of a server that is
     away, is tried again with backoff up to `max_attempts` (the setting's value where it is None);
     any other fails the task at once. A job that fans out defines `conclude(attempt, children)`.
-    A job that reports checkpoints and starts from them says `suspendable=True`.
+    A job that reports checkpoints and starts from them says `suspendable=True`: it is left at one
+    when the task is suspended, or the worker stops.
     """
 
     abstract = True
@@ -55,7 +57,7 @@ class Job(AbortableTask):
         """Runs one attempt, or nothing where the claim is refused."""
         ledger = process.current(self.app).ledger
         if shutdown.has_begun():
-            ledger.queue.mark_unpublished([task_id])
+            self._leave_to_others(ledger, task_id)
             return
         holder = Holder(
             token=uuid.uuid4().hex,
@@ -69,7 +71,7 @@ class Job(AbortableTask):
         if receipt is None:
             log.info("task.claim_refused", task_id=task_id)
         else:
-            self._carry_out(Attempt(receipt, holder, ledger))
+            self._carry_out(Attempt(receipt, holder, ledger, suspendable=self.suspendable))
 
     def is_aborted(self, **kwargs: Any) -> bool:
         """Whether the receipt asks this job to end; Celery's own flag can be overwritten."""
@@ -79,6 +81,14 @@ class Job(AbortableTask):
     def conclude(self, attempt: Attempt, children: Children) -> object:
         """The outputs of a task whose children have all ended."""
         raise TypeError(f"The job '{self.name}' fans out, but it defines no 'conclude'")
+
+    def _leave_to_others(self, ledger: Ledger, task_id: str) -> None:
+        """Has the message sent again: a worker that stops begins nothing."""
+        receipt = ledger.receipts.find(task_id)
+        if receipt is not None and receipt.fanned_out:
+            ledger.publisher.call(receipt)
+        else:
+            ledger.queue.mark_unpublished([task_id])
 
     def _carry_out(self, attempt: Attempt) -> None:
         self.request.update(attempt=attempt)
@@ -144,7 +154,7 @@ class Job(AbortableTask):
     def _give_back(self, attempt: Attempt, failure: Failure) -> None:
         settings = process.current(self.app).settings
         delay = backoff(
-            attempt.number,
+            attempt.number - attempt.receipt.returns,
             first=timedelta(seconds=settings.retry_backoff_s),
             rng=random.Random(),
         )

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any, Final
 
+import psutil
 import structlog
 from celery import bootsteps
 from celery.concurrency import prefork
@@ -74,13 +75,26 @@ def _keep(celery: Any, hostname: str, terminator: Terminator | None) -> None:
 
 
 def _running() -> dict[str, str]:
-    """The task of each message that this worker has taken, by the message's Celery id."""
+    """The task of each message that this worker has taken, by the message's Celery id.
+
+    Without those of a child that has died, which Celery notices some seconds later.
+    """
     return {
         request.id: str(task_id)
         for request in list(state.requests.values())
-        if isinstance(request.task, Job)
+        if isinstance(request.task, Job) and not _is_dead(request.worker_pid)
         for task_id in (*request.args, *request.kwargs.values())
     }
+
+
+def _is_dead(pid: int | None) -> bool:
+    """Whether no process runs under the id of one that did; None before a child has it."""
+    if pid is None:
+        return False
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _job_types(celery: Any, worker: process.WorkerProcess) -> list[JobType]:

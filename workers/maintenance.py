@@ -1,16 +1,20 @@
 """What Beat ticks. Each tick is a set of claims, so doing it twice or late harms nobody."""
 
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Final
 
 import structlog
 from celery import Task
+from pymongo.errors import OperationFailure
 
+from app.errors import NotFoundError
 from app.resources.batch import BatchStore
 from workers import process
 from workers.celery_app import app
 
 REAPER: Final = "reaper"
+CONCLUDER: Final = "concluder"
 LONGEST_GAP: Final = timedelta(seconds=6)  # three ticks
 
 log = structlog.get_logger(__name__)
@@ -57,12 +61,22 @@ def settle_batches(self: Task) -> None:
 
 @app.task(bind=True, name="waybill.conclude")
 def conclude(self: Task) -> None:
-    """Takes up what a crash left half done: cancellations, suspensions, parents to conclude."""
+    """Takes up what a crash left half done: cancellations, suspensions, families."""
     ledger = process.current(self.app).ledger
-    for task_id in ledger.cancellations.unapplied():
-        ledger.cancellations.apply(task_id)
-    ledger.cancellations.note_unreachable()
-    for task_id in ledger.suspensions.unapplied():
-        ledger.suspensions.apply(task_id)
     for parent in ledger.families.overdue():
         ledger.publisher.call(parent)
+    ledger.cancellations.note_unreachable()
+    _each(ledger.cancellations.unapplied(), ledger.cancellations.apply)
+    _each(ledger.suspensions.unapplied(), ledger.suspensions.apply)
+    for parent in ledger.families.left_behind():
+        reason = f"the parent task is {parent.status}"
+        ledger.cancellations.end_children(parent.task_id, actor=CONCLUDER, reason=reason)
+
+
+def _each(task_ids: Iterable[str], apply: Callable[[str], object]) -> None:
+    """One that cannot be moved must not hold up the others."""
+    for task_id in task_ids:
+        try:
+            apply(task_id)
+        except (OperationFailure, NotFoundError) as exc:
+            log.error("task.left_half_done", task_id=task_id, error=str(exc))

@@ -112,7 +112,7 @@ def _claim(content: str, *, token: str, seed: str) -> list[Document]:
     }
     is_repeat = {"$and": [is_same, {"$not": is_old}]}
     fresh = {
-        "seed": {"$cond": [is_repeat, "$seed", seed]},
+        "seed": {"$cond": [is_repeat, {"$ifNull": ["$seed", seed]}, seed]},
         "content": content,
         "token": token,
         "claimed_at": NOW,

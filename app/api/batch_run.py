@@ -10,6 +10,7 @@ from app.http.body import CREATED, Body, JsonObject
 from app.http.caller import Caller, Deleter, Writer
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.request_id import current_request_id
+from app.identity import is_own
 from app.receipts.receipt import NewTask, Receipt
 from app.resources.batch import TASK_TYPE, Batch, Plan
 from app.stores import Held, Stores
@@ -57,6 +58,8 @@ def retry_batch(bucket_identifier: str, batch_id: str, caller: Writer, stores: H
     if batch.task_id is None:
         raise BadRequestError("The batch was never submitted: submit it")
     receipt = stores.ledger.receipts.find(batch.task_id)
+    if receipt is not None and is_own(receipt.task_id):
+        return receipt.to_json()
     if receipt is not None and not receipt.is_terminal:
         raise AlreadyExistsError(f"The batch is {receipt.status}: only one that ended is retried")
     return _start(stores, batch, caller)

@@ -75,8 +75,7 @@ def create_object(
         stored = _ingestion(stores, bucket).prepare(_new(body), datetime.now(UTC))
     except InvalidError as exc:
         raise InvalidError([_within(("body",), each) for each in exc.problems]) from exc
-    stores.objects.insert(bucket, stored)
-    return to_json(without_content(stored))
+    return to_json(without_content(stores.objects.insert(bucket, stored)))
 
 
 @router.post("/batch", status_code=201, openapi_extra=CREATES)
@@ -90,7 +89,7 @@ def create_objects(
     errors: dict[int, CallerError] = {}
     for index, raw in enumerate(body.objects):
         try:
-            prepared[index] = ingestion.prepare(_new(_validated(raw)), now)
+            prepared[index] = ingestion.prepare(_new(_validated(raw)), now, place=str(index))
         except InvalidError as exc:
             errors[index] = InvalidError(
                 [_within(("body", "objects", index), each) for each in exc.problems]

@@ -114,7 +114,7 @@ def submit_tasks(body: SubmitBody, caller: Writer, stores: Held) -> dict[str, ob
         elif (flaw := _flaw(task)) is not None:
             errors[index] = InvalidError.at("tasks", index, message=f"The task's content {flaw}")
         else:
-            accepted.append(_new_task(task, kind, caller))
+            accepted.append(_new_task(task, kind, caller, place=str(index)))
     receipts = stores.ledger.submission.submit(accepted) if accepted else []
     return partial_answer([receipt.to_json() for receipt in receipts], errors)
 
@@ -123,7 +123,7 @@ def _flaw(task: SubmittedTask) -> str | None:
     return storable_flaw([task.inputs, task.additional_data])
 
 
-def _new_task(task: SubmittedTask, kind: JobType, caller: Caller) -> NewTask:
+def _new_task(task: SubmittedTask, kind: JobType, caller: Caller, *, place: str) -> NewTask:
     return NewTask(
         task_type=kind.name,
         namespace_id=caller.namespace_id,
@@ -132,4 +132,5 @@ def _new_task(task: SubmittedTask, kind: JobType, caller: Caller) -> NewTask:
         additional_data={**task.additional_data, "request_id": current_request_id()},
         max_attempts=kind.max_attempts,
         queue=kind.queue,
+        place=place,
     )

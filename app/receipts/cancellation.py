@@ -18,6 +18,7 @@ from app.receipts.store import BRIEF, TERMINAL_VALUES, ReceiptStore
 from app.receipts.transition import NOW, Move, earlier, later, literal
 
 BEFORE_START: Final = "canceled before it started"
+WHILE_WAITING: Final = "canceled while it waited for its next attempt"
 WHILE_RUNNING: Final = "canceled while it ran, at its own checkpoint"
 BY_FORCE: Final = "canceled while it ran, its process was ended"
 UNREACHABLE: Final = "unreachable so far: its worker has not ended it in time"
@@ -28,6 +29,7 @@ UNREACHABLE_AFTER: Final = timedelta(seconds=5)
 PER_SWEEP: Final = 1_000
 
 WAITING: Final = (TaskStatusEnum.PENDING, TaskStatusEnum.SUSPENDED)
+_WAITED: Final[Document] = {"$cond": [{"$eq": ["$attempt", 0]}, BEFORE_START, WHILE_WAITING]}
 
 
 class CancellationStore:
@@ -132,7 +134,7 @@ class CancellationStore:
     ) -> int:
         move = Move(WAITING, TaskStatusEnum.CANCELED, actor=actor, reason=reason)
         intent = {"$ifNull": ["$cancellation", self._intent(actor, reason)]}
-        sets = {"cancellation": {"$mergeObjects": [intent, {"outcome": literal(BEFORE_START)}]}}
+        sets = {"cancellation": {"$mergeObjects": [intent, {"outcome": _WAITED}]}}
         return self._receipts.move_many(move, sets=sets, among=among)
 
     def _ask(self, among: Mapping[str, object], *, actor: str, reason: str | None) -> None:
@@ -150,7 +152,7 @@ class CancellationStore:
             actor=receipt.cancellation.actor,
             reason=receipt.cancellation.reason,
         )
-        sets = {"cancellation.outcome": literal(BEFORE_START)}
+        sets = {"cancellation.outcome": _WAITED}
         return self._receipts.move(receipt.task_id, move, sets=sets, guard={})
 
     def _intent(self, actor: str, reason: str | None) -> Document:

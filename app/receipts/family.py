@@ -175,6 +175,15 @@ class FamilyStore:
         ]
         return [parent for parent in called if parent is not None]
 
+    def left_behind(self) -> list[Receipt]:
+        """Parents that have ended and have SUSPENDED children still, which nobody would wake.
+
+        Children that are PENDING need no care: they end when a worker takes them.
+        """
+        suspended = {"status": TaskStatusEnum.SUSPENDED.value, "parent_task_id": {"$ne": None}}
+        parents = self._receipts.find_many(self._tasks.distinct("parent_task_id", suspended))
+        return [parent for parent in parents if parent.is_terminal]
+
     def roll_up(self, parent_id: str, *, interval: timedelta = ROLL_UP_INTERVAL) -> Receipt | None:
         """Sums the children's progress into the parent's, once an interval whoever asks.
 
@@ -245,6 +254,7 @@ def _child_document(parent: Receipt, task_type: str, piece: Piece, *, at: dateti
     return {
         **new_document(child_id, task, at=at),
         "parent_task_id": parent.task_id,
+        "plan": parent.attempt,  # the attempt of the parent that planned, woke or suspended it last
         "ordinal": piece.ordinal,
         "units": piece.units,
     }

@@ -72,7 +72,7 @@ class JobTypeStore:
                 queue=row["queue"],
                 max_attempts=row["max_attempts"],
                 submittable=row["submittable"],
-                suspendable=row["suspendable"],
+                suspendable=row.get("suspendable", False),
             )
             for row in self._types.find()
         }

@@ -70,7 +70,7 @@ class LeaseStore:
     def outlived(self, holds: Collection[Hold]) -> set[str]:
         """The tokens among these that their tasks do not know any more.
 
-        The leases ended and were taken back: a job that holds such a token works for nobody.
+        Somebody else has moved the tasks on: a job that holds such a token works for nobody.
         """
         ids = [hold.task_id for hold in holds]
         rows = self._tasks.find({"_id": {"$in": ids}}, {"last_token": 1})

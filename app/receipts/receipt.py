@@ -31,6 +31,7 @@ class NewTask:
     additional_data: Mapping[str, object]
     max_attempts: int
     queue: str = JOBS_QUEUE
+    place: str = ""  # where it stands in its request, if that makes several
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Receipt:
         """The stored document, with or without its history."""
         progress = document["progress"]
         cancellation = document["cancellation"]
-        suspension = document["suspension"]
+        suspension = document.get("suspension")
         lease = document["lease"]
         return cls(
             task_id=document["_id"],
@@ -146,7 +147,7 @@ class Receipt:
             ended_at=document["ended_at"],
             attempt=document["attempt"],
             max_attempts=document["max_attempts"],
-            returns=document["returns"],
+            returns=document.get("returns", 0),
             version=document["version"],
             progress=Progress(**progress) if progress else None,
             cancellation=Cancellation(**cancellation) if cancellation else None,
@@ -194,6 +195,7 @@ class Receipt:
             "ended_at": rfc3339(self.ended_at),
             "attempt": self.attempt,
             "max_attempts": self.max_attempts,
+            "returns": self.returns,
             "progress": _progress_json(self.progress),
             "cancellation": self.cancellation.to_json() if self.cancellation else None,
             "suspension": self.suspension.to_json() if self.suspension else None,

@@ -43,6 +43,7 @@ TRANSACTION: Final = timedelta(seconds=10)
 # Writes of a job that belong to its report, in one transaction with it.
 Effect = Callable[[ClientSession], object]
 
+ONE_RETURN_MORE: Final[Document] = {"$add": [{"$ifNull": ["$returns", 0]}, 1]}
 FINISHED_FIRST: Final = "the job ended before it could be canceled"
 TERMINAL_VALUES: Final = sorted(status.value for status in TERMINAL)
 
@@ -102,29 +103,31 @@ class ReceiptStore:
     def create(self, tasks: Sequence[NewTask]) -> list[Receipt]:
         """Stores PENDING receipts, in order, all acknowledged by the majority or none returned.
 
-        A request that is repeated finds what its first run stored.
+        A request that is repeated finds what its first run stored, and adds what that refused.
         """
         at = this_moment()
-        documents = [new_document(new_id("tsk"), task, at=at) for task in tasks]
-
-        def insert(session: ClientSession) -> None:
-            self.insert(documents, session=session)
-
+        documents = [new_document(new_id("tsk", task.place), task, at=at) for task in tasks]
         try:
-            self._transact(insert)
+            return self._insert_all(documents)
         except BulkWriteError as exc:
-            ids = [document["_id"] for document in documents]
-            stored = {receipt.task_id: receipt for receipt in self.find_many(ids)}
-            if not is_only_duplicates(exc) or len(stored) < len(ids):
+            if not is_only_duplicates(exc):
                 raise
-            return [stored[task_id] for task_id in ids]
-        return [self.committed(document) for document in documents]
+        ids = [document["_id"] for document in documents]
+        stored = {receipt.task_id: receipt for receipt in self.find_many(ids)}
+        missing = [document for document in documents if document["_id"] not in stored]
+        stored |= {receipt.task_id: receipt for receipt in self._insert_all(missing)}
+        return [stored[task_id] for task_id in ids]
 
     def insert(self, documents: Sequence[Document], *, session: ClientSession) -> None:
         """Stores new receipts in a transaction of the caller's, who calls `committed` for each
         of them after the commit.
         """
         self.tasks.insert_many(documents, session=session)
+
+    def _insert_all(self, documents: Sequence[Document]) -> list[Receipt]:
+        if documents:
+            self._transact(lambda session: self.insert(documents, session=session))
+        return [self.committed(document) for document in documents]
 
     def get(self, task_id: str, *, namespace_id: str | None = None) -> Receipt:
         """The receipt in MongoDB, or `NotFoundError`; `namespace_id` None is for our own code."""
@@ -266,7 +269,7 @@ class ReceiptStore:
         sets = {
             "lease": None,
             "published_at": None,
-            "returns": {"$add": ["$returns", 1]},
+            "returns": ONE_RETURN_MORE,
         }
         guard: Document = {"lease.token": token}
         if move.to is TaskStatusEnum.SUSPENDED:
@@ -286,7 +289,7 @@ class ReceiptStore:
     ) -> Receipt | None:
         """One guarded transition; with `token`, a repeat finds the move that it made before."""
         if token is None:  # somebody else's move: the last holder's token is worth nothing now
-            sets = {**sets, "last_token": None}
+            sets = {"last_token": None, **sets}
         update = transition(move, sets, attempt=attempt, retention=self._retention)
         document = self._update({"_id": task_id, **move.guard, **guard}, update, projection)
         if document is None:

@@ -6,22 +6,25 @@ those that run at their next checkpoints. Resuming makes the task PENDING again;
 plans anew, which adds nothing, and wakes its children.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 from app.database import Document
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import ReceiptStore
+from app.receipts.store import ONE_RETURN_MORE, ReceiptStore
 from app.receipts.transition import NOW, Move, literal
 
 PER_SWEEP: Final = 1_000
 
 PENDING: Final = TaskStatusEnum.PENDING.value
 PROCESSING: Final = TaskStatusEnum.PROCESSING.value
+SUSPENDED: Final = TaskStatusEnum.SUSPENDED.value
+RESUMED: Final[Document] = {"suspension": None, "published_at": NOW}
+LOOKS: Final = 3
 # A parent whose children do the work; its own code runs while somebody has its lease.
-_FANNED_OUT: Final[Document] = {"status": PROCESSING, "fan_out": {"$ne": None}, "lease": None}
+_AT_REST: Final[Document] = {"status": PROCESSING, "fan_out": {"$ne": None}, "lease": None}
 _ITS_CODE_RUNS: Final[Document] = {"status": PROCESSING, "lease": {"$ne": None}}
+_OPEN: Final[Document] = {"status": {"$in": [PENDING, PROCESSING]}}
 _ASKED: Final[Document] = {"suspension.requested_at": {"$exists": True}, "cancellation": None}
 
 
@@ -51,12 +54,12 @@ class SuspensionStore:
         its_code_runs = receipt.lease_token is not None
         if receipt.is_terminal or receipt.status is TaskStatusEnum.SUSPENDED or its_code_runs:
             return receipt
-        self._suspend_children(task_id, actor=intent.actor, reason=intent.reason)
+        self._suspend_children(receipt, actor=intent.actor, reason=intent.reason)
         return self._set_aside(receipt) or self._receipts.get(task_id)
 
     def unapplied(self) -> list[str]:
         """Ids of tasks whose suspension is stored and may not be carried out, a bounded page."""
-        query = {**_ASKED, "$or": [{"status": PENDING}, _FANNED_OUT]}
+        query = {**_ASKED, "$or": [{"status": PENDING}, _AT_REST]}
         return [row["_id"] for row in self._tasks.find(query, {"_id": 1}, limit=PER_SWEEP)]
 
     def resume(self, task_id: str, *, actor: str) -> Receipt | None:
@@ -64,66 +67,65 @@ class SuspensionStore:
 
         None where there is none. Whoever gets a PENDING receipt sends its message.
         """
-        self.apply(task_id)  # one that was half done would leave children behind
         move = Move((TaskStatusEnum.SUSPENDED,), TaskStatusEnum.PENDING, actor=actor)
-        sets: Document = {"suspension": None, "published_at": NOW}
-        guard = {"cancellation": None}
-        return (
-            self._receipts.move(task_id, move, sets=sets, guard=guard)
-            or self._withdraw(task_id)
-            # It may have been set aside between the two.
-            or self._receipts.move(task_id, move, sets=sets, guard=guard)
-        )
+        for _ in range(LOOKS):  # the task may move on between two of them
+            self.apply(task_id)  # one that was half done would leave children behind
+            resumed = self._receipts.move(
+                task_id, move, sets=RESUMED, guard={"cancellation": None}
+            ) or self._withdraw(task_id)
+            if resumed is not None:
+                return resumed
+        return None
 
-    def wake_children(self, parent_id: str, *, actor: str) -> None:
-        """Undoes what a suspension of the parent did to its children; safe to repeat."""
-        of_parent = {"parent_task_id": parent_id}
-        self._receipts.change_many({"suspension": None}, among={**of_parent, **_ASKED, **_OPEN})
+    def wake_children(self, parent: Receipt, *, actor: str) -> None:
+        """Undoes what a suspension of the parent, before its attempt, did to its children.
+
+        Safe to repeat, and to come late: what a later attempt has done stays.
+        """
+        plan = {"plan": parent.attempt}
+        children: Document = {
+            "parent_task_id": parent.task_id,
+            "cancellation": None,
+            "plan": {"$lt": parent.attempt},
+        }
         move = Move((TaskStatusEnum.SUSPENDED,), TaskStatusEnum.PENDING, actor=actor)
-        sets: Document = {"suspension": None, "published_at": NOW}
-        self._receipts.move_many(move, sets=sets, among={**of_parent, "cancellation": None})
+        self._receipts.change_many({"suspension": None, **plan}, among={**children, **_OPEN})
+        self._receipts.move_many(move, sets={**RESUMED, **plan}, among=children)
 
-    def _suspend_children(self, parent_id: str, *, actor: str, reason: str | None) -> None:
-        children = {"parent_task_id": parent_id, "cancellation": None}
-        intent = {"suspension": _intent(actor, reason)}
+    def _suspend_children(self, parent: Receipt, *, actor: str, reason: str | None) -> None:
+        """Safe to repeat, and to come late: what a later attempt of the parent woke stays awake."""
+        plan = {"plan": parent.attempt}
+        children: Document = {
+            "parent_task_id": parent.task_id,
+            "cancellation": None,
+            "plan": {"$lte": parent.attempt},
+        }
+        intent = {"suspension": _intent(actor, reason), **plan}
         move = Move((TaskStatusEnum.PENDING,), TaskStatusEnum.SUSPENDED, actor=actor, reason=reason)
         self._receipts.move_many(move, sets=intent, among=children)
         self._receipts.change_many(
             intent, among={**children, "status": PROCESSING, "suspension": None}
         )
+        # What an earlier attempt set aside must not be woken by that one any more.
+        before = {**children, "status": SUSPENDED, "plan": {"$lt": parent.attempt}}
+        self._receipts.change_many(plan, among=before)
 
     def _set_aside(self, receipt: Receipt) -> Receipt | None:
         assert receipt.suspension is not None
         actor, reason = receipt.suspension.actor, receipt.suspension.reason
-        waiting = Move(
-            (TaskStatusEnum.PENDING,), TaskStatusEnum.SUSPENDED, actor=actor, reason=reason
-        )
+        move = Move((receipt.status,), TaskStatusEnum.SUSPENDED, actor=actor, reason=reason)
         if receipt.status is TaskStatusEnum.PENDING:
-            return self._move(receipt, waiting, sets={}, guard=_ASKED)
-        parent = Move(
-            (TaskStatusEnum.PROCESSING,), TaskStatusEnum.SUSPENDED, actor=actor, reason=reason
-        )
-        # The attempt that planned ended without a fault; the next one plans the same again.
-        sets = {"fan_out": None, "returns": {"$add": ["$returns", 1]}}
-        return self._move(receipt, parent, sets=sets, guard={**_ASKED, **_FANNED_OUT})
-
-    def _move(
-        self,
-        receipt: Receipt,
-        move: Move,
-        *,
-        sets: Mapping[str, object],
-        guard: Mapping[str, object],
-    ) -> Receipt | None:
+            return self._receipts.move(receipt.task_id, move, sets={}, guard=_ASKED)
+        # The attempt that planned ended without a fault, and may still be sending messages; the
+        # next one plans the same again.
+        sets = {"fan_out": None, "returns": ONE_RETURN_MORE, "last_token": "$last_token"}
+        guard = {**_ASKED, **_AT_REST}
         return self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
 
     def _withdraw(self, task_id: str) -> Receipt | None:
         return self._receipts.change(
             task_id, {"suspension": None}, guard={**_ASKED, **_ITS_CODE_RUNS}
         )
-
-
-_OPEN: Final[Document] = {"status": {"$in": [PENDING, PROCESSING]}}
 
 
 def _intent(actor: str, reason: str | None) -> Document:

@@ -84,7 +84,12 @@ def transition(
     }
     ending: Document = {}
     if move.to in TERMINAL:
-        ending = {"ended_at": MOMENT, "lease": None, "expire_at": later(retention)}
+        ending = {
+            "ended_at": MOMENT,
+            "lease": None,
+            "suspension": None,
+            "expire_at": later(retention),
+        }
     return touch(
         {
             **ending,

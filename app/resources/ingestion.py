@@ -40,17 +40,20 @@ class Ingestion:
     reader: ContentReader
     max_blob_bytes: int
 
-    def prepare(self, new: NewObject, now: datetime) -> Document:
-        """The document to store; `InvalidError` with every problem, at its place in the object."""
+    def prepare(self, new: NewObject, now: datetime, *, place: str = "") -> Document:
+        """The document to store; `InvalidError` with every problem, at its place in the object.
+
+        `place` is where the object stands in its request.
+        """
         if len(new.blobs) > MAX_BLOBS or len(new.fields) > MAX_FIELDS:
             message = f"an object has at most {MAX_BLOBS} blobs and {MAX_FIELDS} fields"
             raise InvalidError.at("blobs", message=message, kind="too_large")
         problems = violations(self.bucket.schema, new.fields, new.blobs)
         if problems:
             raise InvalidError(problems)
-        blobs = self._blobs(new.blobs)
+        blobs = self._blobs(new.blobs, place)
         stored: Document = {
-            "_id": new_id("obj"),
+            "_id": new_id("obj", place),
             "namespace_id": self.bucket.namespace_id,
             "bucket_id": self.bucket.bucket_id,
             "key_prefix": new.key_prefix,
@@ -69,12 +72,13 @@ class Ingestion:
             raise InvalidError.at("blobs", message=message, kind="too_large")
         return stored
 
-    def _blobs(self, blobs: Sequence[Mapping[str, object]]) -> list[Document]:
+    def _blobs(self, blobs: Sequence[Mapping[str, object]], place: str) -> list[Document]:
         stored: list[Document] = []
         problems: list[Problem] = []
         for index, blob in enumerate(blobs):
             try:
-                stored.append(self._blob(blob, ("blobs", index)))
+                content = self._blob(blob, ("blobs", index))
+                stored.append({"blob_id": new_id("blob", f"{place}:{index}"), **content})
             except InvalidError as exc:
                 problems += exc.problems
         if problems:
@@ -98,7 +102,6 @@ class Ingestion:
             )
             content = {"data": data, "size_bytes": size_bytes(data)}
         return {
-            "blob_id": new_id("blob"),
             "property": blob["property"],
             "type": kind.value,
             **content,

@@ -70,10 +70,10 @@ class ObjectStore:
             ]
         )
 
-    def insert(self, bucket: Bucket, stored: Document) -> None:
+    def insert(self, bucket: Bucket, stored: Document) -> Document:
         """Stores one object; `AlreadyExistsError` when its unique key is taken."""
         try:
-            insert_once(self._objects, stored)
+            return insert_once(self._objects, stored)
         except DuplicateKeyError as exc:
             raise taken(bucket) from exc
 

@@ -119,7 +119,6 @@ class Scene:
     def family(self, count: int = 2) -> tuple[str, list[Receipt]]:
         """A parent that fanned out, and its children, which wait."""
         parent, by, children = self.planned(count)
-        at = datetime.now(UTC)
         assert self.ledger.families.fan_out(parent, by.token, units=count)
         return parent.task_id, children
 

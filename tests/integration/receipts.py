@@ -48,13 +48,18 @@ def opened(
     retention: timedelta = timedelta(days=90),
     lost_after: timedelta = NO_TIME,
     grace: timedelta = NO_TIME,
+    patience: timedelta = NO_TIME,
 ) -> Iterator[Ledger]:
     """A ledger as a process has it, with times that a test chooses."""
     celery = Celery("test", set_as_current=False)
     celery.conf.update(celery_configuration(Settings(redis_url=redis_url)))
     with Redis.from_url(redis_url, socket_timeout=5) as redis:
         receipts = ReceiptStore(
-            database, ReceiptCache(redis, ttl_s=DAY_S), lease=lease, retention=retention
+            database,
+            ReceiptCache(redis, ttl_s=DAY_S),
+            lease=lease,
+            retention=retention,
+            patience=patience,
         )
         yield Ledger.over(
             receipts, Publisher(celery), lease=lease, grace=grace, lost_after=lost_after

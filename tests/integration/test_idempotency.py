@@ -135,7 +135,6 @@ def test_a_released_key_keeps_its_seed_for_the_same_content_only(
 def test_a_request_whose_answer_was_never_kept_has_one_effect(
     client: httpx.Client, database: Database[Document], path: str
 ) -> None:
-    """As when the API dies after the effect: the claim is there, the answer is not."""
     bucket = f"/v1/buckets/{make_bucket(client)['bucket_id']}"
     register_type(database, "test_job")
     url, body, collection = {
@@ -147,13 +146,54 @@ def test_a_request_whose_answer_was_never_kept_has_one_effect(
     }[path]
     first = made(post(client, "k", body, url))
     count = database[collection].count_documents({})
-    database["idempotency"].update_many(
-        {}, {"$set": {"status": None, "claimed_at": datetime.now(UTC) - timedelta(seconds=61)}}
-    )
+    forget_answers(database)
     repeated = post(client, "k", body, url)
     assert "idempotent-replayed" not in repeated.headers
     assert database[collection].count_documents({}) == count
     assert ids_of(made(repeated)) == ids_of(first)
+
+
+def test_a_repeat_adds_what_was_refused_at_first_and_doubles_nothing(
+    client: httpx.Client, database: Database[Document]
+) -> None:
+    register_type(database, "test_known")
+    url = "/v1/tasks/submit"
+    body = {"tasks": [{"task_type": "test_late"}, {"task_type": "test_known"}]}
+    first = made(post(client, "k", body, url))
+    forget_answers(database)
+    register_type(database, "test_late")
+    repeated = made(post(client, "k", body, url))
+    types = [task["task_type"] for task in repeated["succeeded"]]
+    assert types == ["test_late", "test_known"]
+    assert ids_of(repeated)[1:] == ids_of(first)
+    assert database["tasks"].count_documents({}) == len(types)
+
+
+def test_a_retry_that_is_repeated_gives_its_own_task(
+    client: httpx.Client, database: Database[Document]
+) -> None:
+    bucket = make_bucket(client)
+    path = f"/v1/buckets/{bucket['bucket_id']}"
+    stored = made(client.post(f"{path}/objects", json=thing()))
+    source = {"type": "bucket", "bucket_ids": [bucket["bucket_id"]]}
+    extractor = {"feature_extractor_name": "tabular", "parameters": {"fields": ["price"]}}
+    collection = {"collection_name": "c", "source": source, "feature_extractor": extractor}
+    made(client.post("/v1/collections", json=collection))
+    batch = made(client.post(f"{path}/batches", json={"object_ids": [stored["object_id"]]}))
+    batch_path = f"{path}/batches/{batch['batch_id']}"
+    task = made(client.post(f"{batch_path}/submit", json={}))
+    made(client.post(f"/v1/tasks/{task['task_id']}/kill"))
+    first = made(post(client, "k", {}, f"{batch_path}/retry"))
+    forget_answers(database)
+    again = made(post(client, "k", {}, f"{batch_path}/retry"))
+    assert again["task_id"] == first["task_id"] != task["task_id"]
+    error(post(client, "l", {}, f"{batch_path}/retry"), 409, "AlreadyExistsError")
+
+
+def forget_answers(database: Database[Document]) -> None:
+    """As when the API dies after the effect: the claims are there, the answers are not."""
+    long_ago = datetime.now(UTC) - timedelta(seconds=61)
+    database["idempotency"].update_many({}, {"$set": {"status": None, "claimed_at": long_ago}})
 
 
 def register_type(database: Database[Document], name: str) -> None:

@@ -1,11 +1,12 @@
 """Effects that are stored with a report: both or neither, and never by an attempt that lost."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
+from pymongo.errors import AutoReconnect
 
 from app.database import Document
 from app.receipts.ledger import Ledger
@@ -109,3 +110,29 @@ def test_reaper_keeper_and_killer_race_a_commit_and_it_is_whole_or_not_at_all(
             {"_id": f"{receipt.task_id}:1"}
         )
         assert (committed is not None) == (document["checkpoint"] == 1) == (count == 1)
+
+
+def test_a_commit_whose_answer_was_lost_is_not_made_again(
+    database: Database[Document], redis_url: str
+) -> None:
+    with opened(database, redis_url, patience=timedelta(seconds=30)) as ledger:
+        receipt, by = claim(ledger, create(ledger))
+        calls = []
+
+        def effect(session: ClientSession) -> None:
+            key = {"_id": f"{receipt.task_id}:1"}
+            database["test_effects"].update_one(
+                key, {"$inc": {"times": 1}}, upsert=True, session=session
+            )
+            calls.append("made")
+            session.commit_transaction()
+            raise AutoReconnect("The answer to the commit was lost.")
+
+        after = ledger.receipts.report(
+            receipt.task_id, by.token, begin(9, AT), checkpoint=1, effect=effect
+        )
+        assert after is not None
+        assert after.checkpoint == 1
+        assert after.version == receipt.version + 1
+        assert effects(ledger) == {"1": 1}
+        assert calls == ["made"]

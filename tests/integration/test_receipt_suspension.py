@@ -7,6 +7,7 @@ import pytest
 from pymongo.database import Database
 
 from app.database import Document
+from app.receipts.lease import Hold
 from app.receipts.ledger import Ledger
 from app.receipts.progress import begin
 from app.receipts.receipt import Piece, Receipt
@@ -56,7 +57,7 @@ def give_back(
 def plan(ledger: Ledger, receipt: Receipt, by: Holder) -> list[Receipt]:
     """What a worker does with a task that fans out."""
     ledger.families.create_children(receipt, "test_piece", PIECES, at=AT)
-    ledger.suspensions.wake_children(receipt.task_id, actor="worker:w1")
+    ledger.suspensions.wake_children(receipt, actor="worker:w1")
     assert ledger.families.fan_out(receipt, by.token, units=len(PIECES)) is not None
     return ledger.families.waiting(receipt.task_id)
 
@@ -245,3 +246,59 @@ def test_sixteen_who_suspend_and_resume_leave_a_task_that_can_end(ledger: Ledger
         assert len(plan(ledger, planner, by)) == len(children)
         for each in (parent, *children):
             check_document(stored(ledger, each.task_id))
+
+
+def test_a_suspension_that_comes_late_leaves_what_was_woken_awake(ledger: Ledger) -> None:
+    """As of a sweep that read the parent, and was stopped until after the resume."""
+    parent, children = family(ledger)
+    ledger.suspensions.request(parent.task_id, actor="key:ops", reason=None, running=True)
+    sighted = ledger.receipts.get(parent.task_id)
+    ledger.suspensions.apply(parent.task_id)
+    resume(ledger, parent)
+    plan(ledger, *claim(ledger, parent))
+    ledger.suspensions._suspend_children(sighted, actor="sweep", reason=None)
+    assert statuses(ledger, children) == ["PENDING"] * len(children)
+    assert {ledger.receipts.get(each.task_id).suspension for each in children} == {None}
+
+
+def test_a_planner_that_comes_late_wakes_nothing(ledger: Ledger) -> None:
+    parent, children = family(ledger)
+    suspend(ledger, parent)
+    resume(ledger, parent)
+    late, _ = claim(brief(ledger), parent)
+    expired(ledger, parent.task_id)
+    plan(ledger, *claim(ledger, parent))
+    suspend(ledger, parent)
+    ledger.suspensions.wake_children(late, actor="worker:late")
+    assert statuses(ledger, children) == ["SUSPENDED"] * len(children)
+
+
+def test_an_intent_that_nobody_has_carried_out_is_resumed_all_the_same(ledger: Ledger) -> None:
+    parent, children = family(ledger)
+    ledger.suspensions.request(parent.task_id, actor="key:ops", reason=None, running=True)
+    back = resume(ledger, parent)
+    assert back is not None
+    assert (back.status, back.suspension) == (TaskStatusEnum.PENDING, None)
+    plan(ledger, *claim(ledger, parent))
+    assert statuses(ledger, children) == ["PENDING"] * len(children)
+
+
+def test_children_that_were_set_aside_are_not_left_behind(ledger: Ledger) -> None:
+    parent, _ = family(ledger)
+    suspend(ledger, parent)
+    resume(ledger, parent)
+    planner, by = claim(ledger, parent)
+    assert ledger.families.left_behind() == []
+    failed = Ending(TaskStatusEnum.FAILED, error_message="The plan cannot be made.")
+    ledger.receipts.finish(planner.task_id, by.token, failed, worker="w1")
+    assert [each.task_id for each in ledger.families.left_behind()] == [parent.task_id]
+    ledger.cancellations.end_children(parent.task_id, actor="concluder", reason=None)
+    assert ledger.families.left_behind() == []
+    assert ledger.families.is_complete(parent.task_id)
+
+
+def test_a_planner_that_still_sends_messages_is_not_taken_for_lost(ledger: Ledger) -> None:
+    parent, by = claim(ledger, create(ledger))
+    plan(ledger, parent, by)
+    suspend(ledger, parent)
+    assert ledger.leases.outlived([Hold(parent.task_id, by.token, by.job_id)]) == set()

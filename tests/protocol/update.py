@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from app.receipts.status import TERMINAL
 from app.receipts.status import TaskStatusEnum as S
 from tests.protocol.state import Lease, Receipt, Sighting
 
@@ -127,7 +128,7 @@ def _committed(receipt: Receipt, request: Request) -> Receipt:
 def _left(receipt: Receipt, request: Request) -> Receipt:
     """To where the request wants it, without a lease; the token stays, for a repeat to find."""
     assert request.to is not None
-    return replace(receipt, status=request.to, lease=None, last_token=request.token)
+    return _at(request.to, receipt, last_token=request.token)
 
 
 def _given_back(receipt: Receipt, request: Request) -> Receipt:
@@ -145,12 +146,18 @@ def _reaped(receipt: Receipt, request: Request) -> Receipt:
         status = S.CANCELED
     else:
         status = S.PENDING if request.sighting.has_another_attempt else S.FAILED
-    return replace(receipt, status=status, lease=None, last_token=None)
+    return _at(status, receipt, last_token=None)
 
 
 def _moved(to: S) -> Callable[[Receipt, Request], Receipt]:
     """Somebody else's move: the last holder's token is worth nothing after it."""
-    return lambda receipt, _: replace(receipt, status=to, lease=None, last_token=None)
+    return lambda receipt, _: _at(to, receipt, last_token=None)
+
+
+def _at(status: S, receipt: Receipt, *, last_token: int | None) -> Receipt:
+    """Without a lease, and, where it has ended, with no pause to come."""
+    to_pause = receipt.to_pause and status not in TERMINAL
+    return replace(receipt, status=status, lease=None, last_token=last_token, to_pause=to_pause)
 
 
 CLAIM: Final = Update(

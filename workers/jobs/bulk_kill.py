@@ -1,19 +1,23 @@
 """Bulk kill: ends every open task of a namespace that a selection means.
 
-It runs beside the other control tasks, where no long job is in its way. A task that was asked to
-end is selected no more, so a run that begins again goes on where the last one stopped.
+It runs beside the other control tasks, where no long job is in its way, and in turns, so that it is
+in nobody's. A task that was asked to end is selected no more, so a run that begins again goes on
+where the last one stopped.
 """
 
+import time
 from typing import Final
 
 from app.broker import CONTROL_QUEUE
+from app.receipts.status import TaskStatusEnum
 from app.resources.task import BULK_KILL_TYPE, OpenTasks, TaskSelection
 from workers import process
-from workers.attempt import Attempt
+from workers.attempt import Attempt, PausedError
 from workers.celery_app import app
 from workers.job import Job
 
-TASKS_PER_STEP: Final = 500
+TASKS_PER_STEP: Final = 100  # whole receipts are read, and some are large
+TURN_S: Final = 2.0  # then others have the thread: reaper, republisher, single kills
 
 
 @app.task(
@@ -37,8 +41,12 @@ def kill_selected(self: Job, attempt: Attempt) -> dict[str, int]:
     )
     made = attempt.checkpoint if isinstance(attempt.checkpoint, dict) else {}
     ended, asked = made.get("ended", 0), made.get("asked", 0)
-    total = ended + asked + tasks.count()
+    left = tasks.count()
+    total = None if left is None else ended + asked + left
+    until_s = time.monotonic() + TURN_S
     while task_ids := tasks.some(TASKS_PER_STEP):
+        if time.monotonic() > until_s:
+            raise PausedError(TaskStatusEnum.PENDING, "Other control tasks have their turn.")
         ended_now = ledger.killer.kill_many(
             task_ids, actor=str(actor), reason=None if reason is None else str(reason)
         )

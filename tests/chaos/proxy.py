@@ -1,0 +1,41 @@
+"""A TCP proxy on the loopback: a thread that carries links."""
+
+import asyncio
+import threading
+from typing import Final
+
+from tests.chaos.link import Link
+
+ANSWER_WITHIN_S: Final = 10.0
+
+
+class Proxy:
+    """A thread that carries all links; closing it ends them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._servers: list[asyncio.Server] = []
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._thread.start()
+
+    def open(self, name: str, target_port: int) -> Link:
+        """A new link to a port of the loopback; `link.port` takes connections."""
+        link = Link(name, target_port, self._loop)
+        serving = asyncio.run_coroutine_threadsafe(link.serve(), self._loop)
+        self._servers.append(serving.result(ANSWER_WITHIN_S))
+        return link
+
+    def close(self) -> None:
+        """Ends every link and the thread."""
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(ANSWER_WITHIN_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(ANSWER_WITHIN_S)
+        self._loop.close()
+
+    async def _stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        carried = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in carried:
+            task.cancel()
+        await asyncio.gather(*carried, return_exceptions=True)
