@@ -21,8 +21,10 @@ from app.embedded.port import LOOPBACK, accepts, free_ports
 from app.embedded.server import running
 from app.embedded.valkey import Valkey
 from app.main import create_app
+from app.receipts.ledger import Ledger
 from app.settings import Settings
 from app.stores import Stores
+from tests.integration.receipts import opened
 from tests.polling import poll
 
 
@@ -61,6 +63,13 @@ def database(mongo: MongoClient[Document]) -> Iterator[Database[Document]]:
     name = f"test_{secrets.token_hex(8)}"
     yield mongo.get_database(name, write_concern=MAJORITY, read_concern=ReadConcern("majority"))
     mongo.drop_database(name)
+
+
+@pytest.fixture
+def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
+    """The receipts of this test alone."""
+    with opened(database, redis_url) as ledger:
+        yield ledger
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Cancellation: stored first, carried out at once on what waits, never on what has ended."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,12 +27,6 @@ from tests.integration.receipts import (
 )
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
-    with opened(database, redis_url) as ledger:
-        yield ledger
 
 
 def cancel(

@@ -1,6 +1,5 @@
 """Effects that are stored with a report: both or neither, and never by an attempt that lost."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -30,12 +29,6 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 class BrokenError(Exception):
     """What an effect of a test raises."""
-
-
-@pytest.fixture
-def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
-    with opened(database, redis_url) as ledger:
-        yield ledger
 
 
 def commit(

@@ -1,12 +1,7 @@
 """Leases end by MongoDB's clock; the reaper moves on what they held, once."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
-from pymongo.database import Database
-
-from app.database import Document
 from app.receipts.lease import Hold
 from app.receipts.ledger import Ledger
 from app.receipts.status import TaskStatusEnum
@@ -22,16 +17,9 @@ from tests.integration.receipts import (
     expired,
     holder,
     moves,
-    opened,
     stored,
 )
 from tests.polling import poll
-
-
-@pytest.fixture
-def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
-    with opened(database, redis_url) as ledger:
-        yield ledger
 
 
 def run_out(ledger: Ledger, *task_ids: str) -> None:

@@ -41,12 +41,6 @@ def queue() -> str:
 
 
 @pytest.fixture
-def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
-    with opened(database, redis_url) as ledger:
-        yield ledger
-
-
-@pytest.fixture
 def broker(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as redis:
         yield redis

@@ -1,6 +1,5 @@
 """A receipt stays for its retention after its end, and for ever before it."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,15 +13,9 @@ from app.receipts.ledger import Ledger
 from app.receipts.status import TERMINAL, TaskStatusEnum
 from app.receipts.store import Ending
 from app.settings import Settings
-from tests.integration.receipts import DAY_S, claim, create, opened, stored
+from tests.integration.receipts import DAY_S, claim, create, stored
 
 FORGETS = "expireAfterSeconds"
-
-
-@pytest.fixture
-def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
-    with opened(database, redis_url) as ledger:
-        yield ledger
 
 
 def end(ledger: Ledger, status: TaskStatusEnum) -> Document:

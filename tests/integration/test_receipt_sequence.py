@@ -1,17 +1,14 @@
 """Whatever two workers, a reaper and a canceler do, in any order: the contract holds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pymongo.database import Database
 
 from app.audit.allowance import Allowance
 from app.audit.verify import verify
-from app.database import Document
 from app.receipts.ledger import Ledger
 from app.receipts.progress import begin
 from app.receipts.receipt import Piece, Receipt
@@ -25,18 +22,11 @@ from tests.integration.receipts import (
     check_step,
     create,
     holder,
-    opened,
     stored,
 )
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RETRY = Move((TaskStatusEnum.PROCESSING,), TaskStatusEnum.PENDING, actor="worker", reason="busy")
-
-
-@pytest.fixture
-def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
-    with opened(database, redis_url) as ledger:
-        yield ledger
 
 
 @dataclass

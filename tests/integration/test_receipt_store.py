@@ -1,7 +1,6 @@
 """Receipts in MongoDB: created, claimed, reported on, ended, each in one guarded write."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,10 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from app.database import Document
 from app.errors import NotFoundError, PermanentError
 from app.receipts.cache import render
 from app.receipts.ledger import Ledger
@@ -31,7 +28,6 @@ from tests.integration.receipts import (
     holder,
     moves,
     new_task,
-    opened,
     stored,
 )
 from tests.integration.receipts import brief as brief_leases
@@ -65,12 +61,6 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
-
-
-@pytest.fixture
-def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
-    with opened(database, redis_url) as ledger:
-        yield ledger
 
 
 def give_back(ledger: Ledger, receipt: Receipt, by: Holder) -> Receipt | None:

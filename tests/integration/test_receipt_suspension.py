@@ -1,12 +1,9 @@
 """Suspension: what waits is set aside at once, what runs at its checkpoint, and comes back."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from pymongo.database import Database
 
-from app.database import Document
 from app.receipts.lease import Hold
 from app.receipts.ledger import Ledger
 from app.receipts.progress import begin
@@ -24,18 +21,11 @@ from tests.integration.receipts import (
     expired,
     holder,
     moves,
-    opened,
     stored,
 )
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 PIECES = [Piece(ordinal, [ordinal], 1) for ordinal in range(4)]
-
-
-@pytest.fixture
-def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
-    with opened(database, redis_url) as ledger:
-        yield ledger
 
 
 def suspend(ledger: Ledger, receipt: Receipt, *, running: bool = True) -> Receipt:
