@@ -9,41 +9,21 @@ from typing import Final
 import structlog
 from pymongo.errors import PyMongoError
 
-from app.errors import WaybillError
 from app.receipts.family import Children
 from app.receipts.ledger import Ledger
 from app.receipts.progress import Progress, advance, begin
 from app.receipts.receipt import Piece, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import Effect, Ending, Holder
+from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
+from app.receipts.write import Effect
 from workers import shutdown
+from workers.exit import AbortedError, LeaseLostError, PausedError
 
 log = structlog.get_logger(__name__)
 
 # A report costs one acknowledged write; cancellation is noticed at most this much later.
 REPORT_INTERVAL_S: Final = 0.5
-
-
-class AbortedError(WaybillError):
-    """The task is to end: raised in a job to leave it, and recorded as CANCELED."""
-
-
-class PausedError(WaybillError):
-    """The task is to go on later, from its checkpoint: raised at a report that carries one."""
-
-    def __init__(self, status: TaskStatusEnum, reason: str) -> None:
-        """`status` is where the receipt goes: SUSPENDED, or PENDING for another worker."""
-        super().__init__(reason)
-        self.status = status
-
-
-class SkippedError(WaybillError):
-    """There was nothing to do: recorded as SKIPPED, with the message as the reason."""
-
-
-class LeaseLostError(WaybillError):
-    """Another attempt may have this task by now: nothing that this one writes counts any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,8 @@ from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
 from workers import process, shutdown
-from workers.attempt import (
-    AbortedError,
-    Attempt,
-    FanOut,
-    LeaseLostError,
-    PausedError,
-    SkippedError,
-)
+from workers.attempt import Attempt, FanOut
+from workers.exit import AbortedError, LeaseLostError, PausedError, SkippedError
 from workers.failure import Failure, backoff, describe, storable
 
 log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from app.receipts.draft import storable_flaw
 from app.receipts.job_type import JobType
 from app.receipts.receipt import NewTask, Receipt, rfc3339
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import BRIEF
+from app.receipts.write import BRIEF
 from app.resources.task import FIELDS
 from app.stores import Held
 

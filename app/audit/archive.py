@@ -10,7 +10,8 @@ from pymongo.database import Database
 from app.audit.effect import EffectKind
 from app.audit.family import Children
 from app.database import Document, server_time
-from app.receipts.store import COLLECTION, TERMINAL_VALUES
+from app.receipts.status import TERMINAL_VALUES
+from app.receipts.write import COLLECTION
 
 ROWS_PER_READ: Final = 1_000
 

@@ -13,9 +13,10 @@ from typing import Final
 from app.database import Document
 from app.receipts.family import FamilyStore
 from app.receipts.receipt import Receipt
-from app.receipts.status import TaskStatusEnum
-from app.receipts.store import BRIEF, TERMINAL_VALUES, ReceiptStore
+from app.receipts.status import TERMINAL_VALUES, TaskStatusEnum
+from app.receipts.store import ReceiptStore
 from app.receipts.transition import NOW, Move, earlier, later, literal
+from app.receipts.write import BRIEF
 
 BEFORE_START: Final = "canceled before it started"
 WHILE_WAITING: Final = "canceled while it waited for its next attempt"

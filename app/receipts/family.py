@@ -17,9 +17,10 @@ from app.identity import derived_id
 from app.receipts.draft import new_document
 from app.receipts.progress import Progress, advance, begin
 from app.receipts.receipt import NewTask, Piece, Receipt
-from app.receipts.status import TaskStatusEnum
-from app.receipts.store import BRIEF, TERMINAL_VALUES, Holder, ReceiptStore
+from app.receipts.status import TERMINAL_VALUES, TaskStatusEnum
+from app.receipts.store import Holder, ReceiptStore
 from app.receipts.transition import NOW, earlier, literal
+from app.receipts.write import BRIEF
 
 CHILDREN_PER_WRITE: Final = 500
 ROLL_UP_INTERVAL: Final = timedelta(seconds=1)

@@ -16,8 +16,9 @@ from app.receipts.cancellation import CancellationStore
 from app.receipts.family import RELEASED
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import BRIEF, ReceiptStore
+from app.receipts.store import ReceiptStore
 from app.receipts.transition import NOW, Move, later, literal
+from app.receipts.write import BRIEF
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,9 @@ from app.database import Document
 from app.receipts.publisher import Publisher
 from app.receipts.receipt import NO_PLACE, Place, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import BRIEF, ReceiptStore
+from app.receipts.store import ReceiptStore
 from app.receipts.transition import NOW, earlier
+from app.receipts.write import BRIEF
 
 PENDING: Final = TaskStatusEnum.PENDING.value
 SENT_PER_SWEEP: Final = 1_000

@@ -24,6 +24,7 @@ class TaskStatusEnum(StrEnum):
 _S = TaskStatusEnum
 
 TERMINAL: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELED, _S.SKIPPED})
+TERMINAL_VALUES: Final = sorted(status.value for status in TERMINAL)
 
 INITIAL: Final = frozenset({_S.DRAFT, _S.PENDING, _S.ACTIVE})
 

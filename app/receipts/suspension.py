@@ -11,8 +11,8 @@ from typing import Final
 from app.database import Document
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import ONE_RETURN_MORE, ReceiptStore
-from app.receipts.transition import NOW, Move, literal
+from app.receipts.store import ReceiptStore
+from app.receipts.transition import NOW, ONE_RETURN_MORE, Move, literal
 
 PER_SWEEP: Final = 1_000
 

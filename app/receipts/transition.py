@@ -18,6 +18,9 @@ NOW: Final = "$$NOW"
 # of another, begun later; a history never steps back.
 MOMENT: Final = {"$max": [NOW, {"$last": "$history.at"}]}
 
+# One more attempt that ended without a fault.
+ONE_RETURN_MORE: Final[Document] = {"$add": [{"$ifNull": ["$returns", 0]}, 1]}
+
 _NEXT_VERSION: Final = {"$add": ["$version", 1]}
 
 

@@ -21,7 +21,8 @@ from app.query.page import ListQuery, Page, list_page
 from app.receipts.draft import new_document, this_moment
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.store import TRANSACTION, ReceiptStore
+from app.receipts.store import ReceiptStore
+from app.receipts.write import TRANSACTION
 
 COLLECTION: Final = "batches"
 TASK_TYPE: Final = "api_buckets_batches_process"

@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from app.errors import PermanentError
-from workers.attempt import Attempt, SkippedError
+from workers.attempt import Attempt
 from workers.celery_app import app
+from workers.exit import SkippedError
 from workers.job import Job
 
 TICK_S = 0.1

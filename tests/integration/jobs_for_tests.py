@@ -20,8 +20,9 @@ from app.errors import PermanentError, TransientError
 from app.receipts.family import Children
 from app.receipts.receipt import Piece
 from workers import process
-from workers.attempt import Attempt, FanOut, SkippedError
+from workers.attempt import Attempt, FanOut
 from workers.celery_app import app
+from workers.exit import SkippedError
 from workers.job import Job
 
 EFFECTS: Final = "test_effects"

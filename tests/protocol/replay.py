@@ -13,8 +13,9 @@ from app.receipts.ledger import Ledger
 from app.receipts.progress import begin
 from app.receipts.receipt import Receipt as StoredReceipt
 from app.receipts.status import TaskStatusEnum as S
-from app.receipts.store import BRIEF, Ending, Holder
+from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move, literal
+from app.receipts.write import BRIEF
 from tests.integration.receipts import create
 from tests.protocol import update as updates
 from tests.protocol.protocol import Kind, Protocol, Step

@@ -12,8 +12,9 @@ from app.broker import CONTROL_QUEUE
 from app.receipts.status import TaskStatusEnum
 from app.resources.task import BULK_KILL_TYPE, OpenTasks, TaskSelection
 from workers import process
-from workers.attempt import Attempt, PausedError
+from workers.attempt import Attempt
 from workers.celery_app import app
+from workers.exit import PausedError
 from workers.job import Job
 
 TASKS_PER_STEP: Final = 100  # whole receipts are read, and some are large
