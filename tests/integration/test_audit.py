@@ -24,8 +24,9 @@ from app.embedded.port import free_ports
 from app.receipts.cache import KEY_PREFIX
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending
-from tests.integration.breach import BREACHES, Breach, Scene, idle_cancellation
+from tests.integration.breach import BREACHES, Breach, idle_cancellation
 from tests.integration.receipts import brief, claim, create, expired, opened, stored
+from tests.integration.scene import Scene
 from tests.stack import WAYBILL, clean_environment
 
 # A Redis database of these tests alone: a verification looks at all copies that there are.
