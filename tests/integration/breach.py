@@ -11,8 +11,6 @@ from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending
 from app.receipts.transition import Move
 from tests.integration.receipts import claim, create, stored
-
-# Longer than the margin of the tests, and much longer than a machine may stall.
 from tests.integration.scene import AGE, RETRY, Scene
 
 
