@@ -41,9 +41,11 @@ def test_the_lines_of_use_it(stack: Stack) -> None:
     # Each call's answer is one line of JSON; curl ends none of them with a line break.
     script = re.sub(r"^curl ", "echo; curl ", block("sh"), flags=re.MULTILINE)
     answers = [json.loads(line) for line in run(["bash", "-ec", script], env).splitlines() if line]
-    receipt, history, killed, submitted, health = answers
+    receipt, history, killed, bulk_kill, submitted, health = answers
     assert receipt["task_id"] == task_id
     assert history["results"][-1]["to"] == "COMPLETED"
     assert "had ended before" in killed["message"]
+    assert bulk_kill["task_type"] == "api_tasks_kill"
+    assert bulk_kill["inputs"][-1] == "wrong size"
     assert submitted["succeeded_count"] == 1
     assert health["status"] == "OK"
