@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,8 @@ from waybill.client import ApiError, Client, JsonObject
 pytestmark = pytest.mark.timeout(180)
 
 MANY = 12
+STEPS = 120  # a dozen seconds, so that a stall does not end the job before its pause
+TRIES = 5
 LONG_TEXT = " ".join(f"word{n}" for n in range(2_000))
 
 
@@ -31,8 +34,33 @@ def status_of(client: Client, task: JsonObject) -> str:
     return str(client.get_task(task["task_id"])["status"])
 
 
+def suspended_midway(shop: Shop, ids: list[str]) -> tuple[JsonObject, JsonObject]:
+    """A batch, and its task, that was suspended when some of it was done.
+
+    One that ended before, on a machine that stalled, is made again.
+    """
+    for _ in range(TRIES):
+        batch = shop.batch(ids)
+        task = shop.submit(batch)
+        poll(
+            partial(has_done_some, shop.client, task),
+            description="some of the batch is done",
+            within_s=60,
+        )
+        if status_of(shop.client, task) == "PROCESSING":
+            answer = call(shop.client, task, "suspend")
+            if answer["task"]["status"] == "SUSPENDED":
+                return batch, task
+    raise AssertionError(f"{TRIES} batches ended before they could be suspended")
+
+
+def has_done_some(client: Client, task: JsonObject) -> bool:
+    progress = client.get_task(task["task_id"])["progress"]
+    return progress is not None and progress["done"] > 0
+
+
 def test_a_running_task_pauses_at_its_checkpoint_and_goes_on_from_there(client: Client) -> None:
-    task = submit(client, "test_stepping", 30)
+    task = submit(client, "test_stepping", STEPS)
     poll(
         lambda: (client.get_task(task["task_id"])["progress"] or {}).get("done", 0) >= 3,
         description="some steps are done",
@@ -48,7 +76,7 @@ def test_a_running_task_pauses_at_its_checkpoint_and_goes_on_from_there(client: 
     receipt = ended(client, task)
     assert (receipt["status"], receipt["suspension"]) == ("COMPLETED", None)
     [outputs] = receipt["outputs"]
-    assert outputs == {"steps": 30, "began_after": aside["progress"]["done"]}
+    assert outputs == {"steps": STEPS, "began_after": aside["progress"]["done"]}
     steps = [(entry["to"], entry["actor"].split(":")[0]) for entry in history(client, task)]
     assert steps == [
         ("PENDING", "key"),
@@ -84,14 +112,7 @@ def test_what_takes_no_checkpoints_pauses_only_while_it_waits(client: Client) ->
 
 def test_a_batch_pauses_as_a_whole_and_every_object_is_done_once(shop: Shop) -> None:
     ids = shop.add(text_object(f"{n} {LONG_TEXT}") for n in range(2_000))
-    batch = shop.batch(ids)
-    task = shop.submit(batch)
-    poll(
-        lambda: (shop.client.get_task(task["task_id"])["progress"] or {}).get("done", 0) > 0,
-        description="some of the batch is done",
-        within_s=60,
-    )
-    call(shop.client, task, "suspend")
+    batch, task = suspended_midway(shop, ids)
     reached(shop.client, task, "SUSPENDED")
     assert shop.client.request("GET", shop.path(batch))["status"] == "SUSPENDED"
     children = {"parent_task_id": task["task_id"], "status": "PROCESSING"}
@@ -109,9 +130,7 @@ def test_a_batch_pauses_as_a_whole_and_every_object_is_done_once(shop: Shop) -> 
 
 def test_a_suspended_batch_can_be_killed(shop: Shop) -> None:
     ids = shop.add(text_object(f"{n} {LONG_TEXT}") for n in range(1_000))
-    batch = shop.batch(ids)
-    task = shop.submit(batch)
-    call(shop.client, task, "suspend")
+    batch, task = suspended_midway(shop, ids)
     call(shop.client, task, "kill", reason="enough")
     assert shop.ended(task)["status"] == "CANCELED"
     assert shop.client.request("GET", shop.path(batch))["status"] == "CANCELED"
