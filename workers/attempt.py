@@ -54,11 +54,6 @@ class Attempt:
         self._heard_at_s = self._reported_at_s = time.monotonic()
         self._progress = _resume(receipt.progress, at=datetime.now(UTC))
 
-    @property
-    def has_another(self) -> bool:
-        """Whether a transient failure of this attempt leaves one more to make."""
-        return self.receipt.has_another_attempt
-
     def progress(
         self, done: int, total: int | None = None, *, errors: int = 0, checkpoint: object = None
     ) -> None:

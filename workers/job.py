@@ -133,7 +133,7 @@ class Job(AbortableTask):
     def _fail(self, attempt: Attempt, exc: Exception) -> None:
         """Records the failure; a transient one raises Celery's Retry, for Flower to show."""
         failure = describe(exc, transient_errors=self.transient_errors)
-        if failure.transient and attempt.has_another:
+        if failure.transient and attempt.receipt.has_another_attempt:
             self._give_back(attempt, failure)
             raise Retry(failure.message, exc) from exc
         self._end(

@@ -35,15 +35,13 @@ class SuspensionStore:
         self._receipts = receipts
         self._tasks = receipts.tasks
 
-    def request(
-        self, task_id: str, *, actor: str, reason: str | None, running: bool
-    ) -> Receipt | None:
+    def request(self, task_id: str, *, actor: str, reason: str | None, running: bool) -> None:
         """Stores the intent on a task that waits, or runs where `running` allows it; the first one
-        only. None where it changed nothing.
+        only.
         """
         statuses = [PENDING, PROCESSING] if running else [PENDING]
         guard = {"status": {"$in": statuses}, "suspension": None, "cancellation": None}
-        return self._receipts.change(task_id, {"suspension": _intent(actor, reason)}, guard=guard)
+        self._receipts.change(task_id, {"suspension": _intent(actor, reason)}, guard=guard)
 
     def apply(self, task_id: str) -> Receipt:
         """Does what the stored intent allows now, to the task and its children; safe to repeat."""
