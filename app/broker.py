@@ -2,15 +2,22 @@
 
 from typing import Any, Final
 
+from kombu import Exchange, Queue
+
 from app.settings import Settings, required
 
 JOBS_QUEUE: Final = "waybill.jobs"
+# What a namespace submits while it has many tasks waiting; `app/receipts/lane.py` says which.
+BACKLOGS: Final = 16
+BACKLOG_QUEUES: Final = tuple(f"{JOBS_QUEUE}.backlog.{number:02}" for number in range(BACKLOGS))
 # Job workers take from it in turn with the jobs, so that a task whose children have ended does
 # not wait behind the pieces of other tasks.
 CONCLUSIONS_QUEUE: Final = "waybill.conclusions"
 CONTROL_QUEUE: Final = "waybill.control"
 WEBHOOKS_QUEUE: Final = "waybill.webhooks"
-QUEUES: Final = (JOBS_QUEUE, CONCLUSIONS_QUEUE, CONTROL_QUEUE, WEBHOOKS_QUEUE)
+# What a worker takes from that names no queues, one message of each in turn.
+JOB_QUEUES: Final = (JOBS_QUEUE, CONCLUSIONS_QUEUE, *BACKLOG_QUEUES)
+QUEUES: Final = (*JOB_QUEUES, CONTROL_QUEUE, WEBHOOKS_QUEUE)
 
 # Bounds the wait on a broker that is down or frozen; well over the one second that a consumer
 # blocks in BRPOP.
@@ -35,6 +42,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "result_serializer": "json",
         "accept_content": ["json"],
         "task_default_queue": JOBS_QUEUE,
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in JOB_QUEUES],
         "task_create_missing_queues": True,
         "task_acks_late": False,
         "task_send_sent_event": True,
@@ -46,6 +54,8 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            # No message of ours has a priority: one key a queue, not four, in each BRPOP.
+            "priority_steps": [0],
         },
         "enable_utc": True,
         "timezone": "UTC",

@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 
 from app.audit.command import audit
+from app.doctor.command import doctor
 from app.embedded.layout import Layout
 from app.embedded.program import StartError
 from app.embedded.up import Up
 from app.errors import SettingsError, WaybillError
 from app.settings import load_settings
-from waybill.client import ApiError, TaskCanceledError, TaskFailedError
+from waybill import ClientError
 
 BAD_SETTING = 2
 FAILED = 1
@@ -27,6 +28,7 @@ def register(command: typer.Typer) -> None:
     command.command()(up)
     command.command()(demo)
     command.add_typer(audit, name="audit")
+    command.command()(doctor)
 
 
 def up(
@@ -63,7 +65,7 @@ def demo(
     try:
         # Not imported above: scikit-learn takes seconds, and `waybill up` does without it.
         import_module("app.demo").run_demo(data_dir, workers)
-    except (WaybillError, ApiError, TaskFailedError, TaskCanceledError) as exc:
+    except (WaybillError, ClientError) as exc:
         print(f"waybill demo: {exc}", file=sys.stderr)
         raise typer.Exit(FAILED) from exc
 

@@ -32,13 +32,12 @@ from rich.table import Table
 from sklearn.datasets import load_digits
 
 from app.errors import UnavailableError
-from waybill.client import ApiError, Client, JsonObject
+from waybill import ApiError, Client
+from waybill.types import JsonObject, Task
 
 START_TIMEOUT_S: Final = 90.0
 STOP_TIMEOUT_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.1
-OBJECTS_PER_CALL: Final = 500
-POLL_EVERY_S: Final = 1.0
 NAMESPACE: Final = "demo"
 
 console: Final = Console()
@@ -62,21 +61,17 @@ def _main_job(client: Client) -> None:
     bucket_id = _create_bucket(client)
     collection_id = _create_collection(client, bucket_id)
     object_ids = _import_digits(client, bucket_id)
-    path = f"/v1/buckets/{bucket_id}/batches"
-    batch = client.request(
-        "POST", path, {"object_ids": object_ids, "collection_ids": [collection_id]}
-    )
-    path = f"{path}/{batch['batch_id']}"
-    task = client.request("POST", f"{path}/submit", {})
+    batch = client.batches.create(bucket_id, object_ids=object_ids, collection_ids=[collection_id])
+    task = client.batches.submit(bucket_id, batch["batch_id"])
     console.print(f"Submitted: task {task['task_id']} is {task['status']}.")
-    receipt = _wait(client, task["task_id"], path)
+    receipt = _follow(client, task["task_id"])
     _show_receipt(client, receipt, collection_id)
     _show_errors(client, bucket_id)
 
 
 def _name_space(client: Client) -> None:
     try:
-        client.request("POST", "/v1/namespaces", {"namespace_name": NAMESPACE})
+        client.namespaces.create(NAMESPACE)
     except ApiError as exc:
         if exc.type != "AlreadyExistsError":
             raise
@@ -90,27 +85,22 @@ def _create_bucket(client: Client) -> str:
         }
     }
     name = f"digits-{int(time.time())}"
-    bucket = client.request("POST", "/v1/buckets", {"bucket_name": name, "bucket_schema": schema})
+    bucket = client.buckets.create(name, bucket_schema=schema)
     console.print(f"Bucket {bucket['bucket_id']}: objects with an image and a label.")
-    return str(bucket["bucket_id"])
+    return bucket["bucket_id"]
 
 
 def _create_collection(client: Client, bucket_id: str) -> str:
-    collection = client.request(
-        "POST",
-        "/v1/collections",
-        {
-            "collection_name": f"digit-shapes-{int(time.time())}",
-            "source": {"type": "bucket", "bucket_ids": [bucket_id]},
-            "feature_extractor": {
-                "feature_extractor_name": "image",
-                "parameters": {},
-                "input_mappings": {"image": "image"},
-            },
+    collection = client.collections.create(
+        f"digit-shapes-{int(time.time())}",
+        bucket_ids=[bucket_id],
+        feature_extractor={
+            "feature_extractor_name": "image",
+            "input_mappings": {"image": "image"},
         },
     )
     console.print(f"Collection {collection['collection_id']}: the image extractor's vectors.")
-    return str(collection["collection_id"])
+    return collection["collection_id"]
 
 
 def _import_digits(client: Client, bucket_id: str) -> list[str]:
@@ -123,13 +113,9 @@ def _import_digits(client: Client, bucket_id: str) -> list[str]:
         }
         for index, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True))
     ]
-    object_ids: list[str] = []
-    for start in range(0, len(objects), OBJECTS_PER_CALL):
-        part = {"objects": objects[start : start + OBJECTS_PER_CALL]}
-        answer = client.request("POST", f"/v1/buckets/{bucket_id}/objects/batch", part)
-        object_ids += [stored["object_id"] for stored in answer["succeeded"]]
-    console.print(f"Imported {len(object_ids):,} handwritten digits as PNG images.")
-    return object_ids
+    stored = client.objects.create_many(bucket_id, objects)["succeeded"]
+    console.print(f"Imported {len(stored):,} handwritten digits as PNG images.")
+    return [one["object_id"] for one in stored]
 
 
 def _png(pixels: "np.ndarray[Any, np.dtype[np.float64]]") -> str:
@@ -140,7 +126,8 @@ def _png(pixels: "np.ndarray[Any, np.dtype[np.float64]]") -> str:
     return base64.b64encode(content.getvalue()).decode()
 
 
-def _wait(client: Client, task_id: str, batch_path: str) -> JsonObject:
+def _follow(client: Client, task_id: str) -> Task:
+    """Shows what the task reports until it ends; the receipt of one that ended well."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -150,33 +137,27 @@ def _wait(client: Client, task_id: str, batch_path: str) -> JsonObject:
     )
     with Progress(*columns, console=console) as bar:
         line = bar.add_task("PENDING", total=None)
-
-        def show(task: JsonObject) -> None:
-            progress = task["progress"] or {}
-            bar.update(
-                line,
-                description=task["status"],
-                completed=progress.get("done", 0),
-                total=progress.get("total"),
-            )
-
-        return client.wait(
-            task_id, resource_path=batch_path, on_poll=show, longest_delay_s=POLL_EVERY_S
-        )
+        for event in client.tasks.stream(task_id):
+            if event["event"] == "transition":
+                bar.update(line, description=event["data"]["to"])
+            elif event["event"] == "progress":
+                progress = event["data"]
+                bar.update(line, completed=progress["done"], total=progress["total"])
+    return client.tasks.wait(task_id)
 
 
-def _show_receipt(client: Client, receipt: JsonObject, collection_id: str) -> None:
+def _show_receipt(client: Client, receipt: Task, collection_id: str) -> None:
     console.print("\n[bold]The receipt[/bold]")
     console.print_json(json.dumps(receipt))
     columns = ("seq", "from", "to", "at", "actor", "reason")
     table = Table(*columns, title="Its history")
-    for entry in client.request("GET", f"/v1/tasks/{receipt['task_id']}/history")["results"]:
-        entry["at"] = _time(entry["at"]).strftime("%H:%M:%S.%f")[:-3]
-        table.add_row(*("" if entry[name] is None else str(entry[name]) for name in columns))
+    for entry in client.tasks.history(receipt["task_id"]):
+        shown = {**entry, "at": _time(entry["at"]).strftime("%H:%M:%S.%f")[:-3]}
+        table.add_row(*("" if shown[name] is None else str(shown[name]) for name in columns))
     console.print(table)
     seconds = (_time(receipt["ended_at"]) - _time(receipt["started_at"])).total_seconds()
     counts = receipt["outputs"][0]
-    count = client.request("POST", f"/v1/collections/{collection_id}/documents/count", {})["count"]
+    count = client.documents.count(collection_id)
     console.print(
         f"{counts['objects']:,} objects in {seconds:.1f} s, {counts['objects'] / seconds:,.0f} a "
         f"second; the collection has {count:,} documents.\n"
@@ -186,11 +167,7 @@ def _show_receipt(client: Client, receipt: JsonObject, collection_id: str) -> No
 def _show_errors(client: Client, bucket_id: str) -> None:
     console.print("[bold]Three wrong inputs[/bold]")
     image = {"property": "image", "type": "image", "data": "this is no base64!"}
-    answer = client.request(
-        "POST",
-        f"/v1/buckets/{bucket_id}/objects/batch",
-        {"objects": [{"blobs": [image], "label": 7}]},
-    )
+    answer = client.objects.create_many(bucket_id, [{"blobs": [image], "label": 7}])
     console.print(f"An image that is none: {answer['failed'][0]['error']}")
     wrong: list[tuple[str, str, JsonObject]] = [
         ("A key that does not exist", "/v1/buckets", {"bucket_name": "b", "colour": "red"}),
@@ -207,8 +184,8 @@ def _show_errors(client: Client, bucket_id: str) -> None:
             console.print(f"{title}: {exc.status} {exc.type}: {exc}")
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _time(text: object) -> datetime:
+    return datetime.fromisoformat(str(text))
 
 
 @contextmanager

@@ -52,8 +52,20 @@ class AlreadyExistsError(CallerError):
     """409."""
 
 
+class StillInProgressError(AlreadyExistsError):
+    """409: the first request with this `Idempotency-Key` is still being served."""
+
+
 class PayloadTooLargeError(CallerError):
     """413."""
+
+
+class TooManyRequestsError(CallerError):
+    """429: the same call is served once `retry_after_s` have passed; at least 1, whole seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        self.retry_after_s = max(1, retry_after_s)
+        super().__init__(message)
 
 
 class InvalidError(CallerError):

@@ -29,6 +29,11 @@ def repeatable_ids(seed: str) -> Iterator[None]:
         _seed.reset(token)
 
 
+def repeated_seed() -> str | None:
+    """What the ids of this request are made of, where it may be repeated; else None."""
+    return _seed.get()
+
+
 def new_id(prefix: str, place: str = "") -> str:
     """A new id, `<prefix>_<32 hex digits>`; ids of one process sort by the time they were made.
 

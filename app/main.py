@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from pymongo.errors import PyMongoError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from app import tracing
 from app.access.permission import Permission
 from app.api import (
     batch,
@@ -18,18 +20,28 @@ from app.api import (
     collection,
     document,
     health,
+    key,
+    metrics,
     namespace,
     stored_object,
     task,
     task_control,
+    task_watch,
 )
+from app.api.tag import DESCRIPTION, TAGS
 from app.broker import celery_configuration
 from app.database import connect
 from app.health import HealthCheck
-from app.http import edge
+from app.http import docs, edge
+from app.http.openapi import Api
+from app.http.trace import Traced
+from app.http.watching import told_of_stop
 from app.log import configure_logging
+from app.metrics.request import CountRequests, RequestCounts
+from app.metrics.snapshot import Observer
 from app.receipts.ledger import Ledger
 from app.receipts.reading import ReceiptReader
+from app.receipts.watch import Watch
 from app.settings import Settings, load_settings
 from app.stores import Stores
 from waybill import __version__
@@ -43,6 +55,8 @@ START_PATIENCE_S: Final = 60
 
 ROUTERS: Final = (
     health.router,
+    metrics.router,
+    key.router,
     namespace.router,
     bucket.router,
     stored_object.router,
@@ -52,6 +66,7 @@ ROUTERS: Final = (
     document.router,
     task.router,
     task_control.router,
+    task_watch.router,
 )
 
 
@@ -67,17 +82,40 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         producer.conf.update(celery_configuration(settings))
         ledger = Ledger.open(settings, database, producer)
         reader = ReceiptReader.open(settings, ledger.receipts, ledger.queue)
+        app.state.watch = watch = Watch.open(settings, reader, ledger.receipts)
         app.state.stores = Stores.over(database, settings, ledger, reader)
         app.state.health = HealthCheck(settings, database, reader, ledger.pulse)
+        heartbeat = timedelta(seconds=settings.heartbeat_s)
+        app.state.observer = Observer(ledger, app.state.health, heartbeat=heartbeat)
         _prepare(app.state.stores)
+        tracing.start(settings, role="api")
         log.info("api.started", version=__version__)
-        yield
+        async with app.state.stores.last_use.writing(), watch.running():
+            with told_of_stop(watch.leave):
+                yield
+        await app.state.stores.rate_limiter.close()
         await reader.close()
         producer.close()
         database.client.close()
+        tracing.stop()
 
-    app = FastAPI(title="Waybill", version=__version__, lifespan=lifespan)
+    app = Api(
+        title="Waybill",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        servers=[{"url": "/", "description": "This server"}],
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=lifespan,
+    )
     edge.install(app, settings)
+    docs.install(app)
+    app.state.requests = RequestCounts()
+    if settings.otel_endpoint is not None:
+        app.add_middleware(Traced)
+    app.add_middleware(CountRequests, counts=app.state.requests)
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -1,15 +1,23 @@
 """Every setting of the server: its type, unit and default, read from WAYBILL_… variables."""
 
+from collections.abc import Iterator
+from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
 
 PREFIX = "WAYBILL_"
+Port = Annotated[int, Field(ge=1, le=65535)]
+# Never told, however wrong; a URL may have a password in it.
+SECRETS = frozenset(
+    {"api_key", "flower_password", "mongo_url", "redis_url", "postgres_url", "otel_endpoint"}
+)
 
 
 class Settings(BaseSettings):
@@ -31,12 +39,34 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         None, description="key accepted from the first start on (sk_…); `waybill up` makes one"
     )
+    rate_limit_per_minute: int = Field(
+        0, ge=0, le=1_000_000, description="requests a minute of each key; 0 is no limit"
+    )
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="largest request (bytes)")
     max_blob_bytes: int = Field(
         8 * 1024 * 1024, ge=1, le=12 * 1024 * 1024, description="largest blob of an object (bytes)"
     )
     file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders that file:// may read (comma-separated)"
+    )
+    s3_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="what s3:// may read: `bucket` or `bucket/folder` (comma-separated)"
+    )
+    s3_endpoint_url: str | None = Field(
+        None, pattern="^https?://", description="S3 server, where it is not AWS's (URL)"
+    )
+    s3_region: str | None = Field(None, min_length=1, description="region of the S3 server")
+    object_timeout_s: float = Field(
+        15.0, ge=0.1, le=300, description="longest read of one https:// or s3:// URL (seconds)"
+    )
+    egress_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="networks that https:// may call, public ones aside (comma-separated)"
+    )
+    egress_allowed_ports: Annotated[tuple[Port, ...], NoDecode] = Field(
+        (), description="ports that https:// may call, 80 and 443 aside (comma-separated)"
+    )
+    egress_ca_file: FilePath | None = Field(
+        None, description="certificates trusted besides the system's (PEM)"
     )
 
     flower_port: int = Field(0, ge=0, le=65535, description="port of Flower; 0 takes a free one")
@@ -60,6 +90,12 @@ class Settings(BaseSettings):
     republish_after_s: float = Field(
         10.0, ge=1, le=3600, description="age at which a message may count as lost (seconds)"
     )
+    max_running_tasks: int | None = Field(
+        None, ge=1, description="running tasks of a namespace that names no quota; others wait"
+    )
+    max_pending_tasks: int | None = Field(
+        None, ge=1, description="waiting tasks of a namespace that names no quota; 429 beyond"
+    )
     chunk_objects: int = Field(500, ge=1, le=10_000, description="objects in one chunk of a batch")
     max_image_pixels: int = Field(
         50_000_000, ge=1, description="largest image that is decoded (pixels)"
@@ -75,8 +111,23 @@ class Settings(BaseSettings):
         "INFO", description="least level that is logged"
     )
     log_format: Literal["json", "console"] = Field("json", description="how log lines look")
+    otel_endpoint: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="where traces are sent, by OTLP over HTTP (URL); none without it",
+    )
+    otel_sample_ratio: float = Field(
+        1.0, ge=0, le=1, description="share of traces that are kept, of those that begin here"
+    )
 
-    @field_validator("file_roots", "imports", mode="before")
+    @field_validator(
+        "file_roots",
+        "s3_buckets",
+        "egress_allowed_networks",
+        "egress_allowed_ports",
+        "imports",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -91,21 +142,56 @@ class Settings(BaseSettings):
                 raise ValueError(f"'{root}' is not an absolute path")
         return roots
 
+    @field_validator("s3_buckets", mode="after")
+    @classmethod
+    def _places(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        for place in places:
+            if not place.strip("/") or place.startswith(("/", "s3:")):
+                raise ValueError(f"'{place}' is neither a bucket nor bucket/folder")
+        return tuple(place.rstrip("/") for place in places)
+
 
 def load_settings() -> Settings:
     """Reads the environment once; a bad value raises `SettingsError` naming variable and value."""
+    settings, flaws = read_settings()
+    if settings is None or flaws:
+        raise SettingsError(flaws[0])
+    return settings
+
+
+def read_settings() -> tuple[Settings | None, list[str]]:
+    """The settings of the environment, and a sentence on each that is wrong.
+
+    No settings where a value is not of its type: then nothing else is compared.
+    """
     try:
         settings = Settings()
     except ValidationError as exc:
-        first = exc.errors()[0]
-        name = PREFIX + str(first["loc"][0]).upper()
-        raise SettingsError(f"{name}={first['input']!r} is not valid: {first['msg']}") from exc
+        flaws = exc.errors()
+        return None, [_told(str(each["loc"][0]), each["input"], each["msg"]) for each in flaws]
+    return settings, list(_clashes(settings))
+
+
+def _told(name: str, value: object, message: str) -> str:
+    shown = "" if name in SECRETS else f"={value!r}"
+    return f"{PREFIX}{name.upper()}{shown} is not valid: {message}"
+
+
+def _clashes(settings: Settings) -> Iterator[str]:
     if settings.heartbeat_s * 2 > settings.lease_s:
-        raise SettingsError(
+        yield (
             f"WAYBILL_HEARTBEAT_S={settings.heartbeat_s:g} is not valid: it must be at most half "
             f"of WAYBILL_LEASE_S={settings.lease_s:g}, so that one lost renewal costs no lease"
         )
-    return settings
+    if settings.otel_endpoint is not None and not _has_opentelemetry():
+        yield "WAYBILL_OTEL_ENDPOINT is set, but OpenTelemetry is not: install waybill[otel]"
+
+
+def _has_opentelemetry() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:  # of a package above it
+        return False
 
 
 def required(value: str | None, name: str) -> str:

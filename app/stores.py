@@ -8,7 +8,10 @@ from pymongo.database import Database
 
 from app.access.directory import Directory
 from app.access.idempotency import IdempotencyStore
-from app.access.key import KeyStore
+from app.access.key_store import KeyStore
+from app.access.last_use import LastUse
+from app.access.rate_limit import RateLimiter
+from app.access.rotation import Rotation
 from app.database import Document
 from app.receipts.ledger import Ledger
 from app.receipts.reading import ReceiptReader
@@ -29,6 +32,9 @@ class Stores:
 
     settings: Settings
     keys: KeyStore
+    rotation: Rotation
+    last_use: LastUse
+    rate_limiter: RateLimiter
     namespaces: NamespaceStore
     directory: Directory
     idempotency: IdempotencyStore
@@ -56,6 +62,9 @@ class Stores:
         return cls(
             settings=settings,
             keys=keys,
+            rotation=Rotation(database),
+            last_use=LastUse(database),
+            rate_limiter=RateLimiter.open(settings),
             namespaces=namespaces,
             directory=Directory(keys, namespaces),
             idempotency=IdempotencyStore(database),
@@ -90,10 +99,15 @@ class Stores:
 
 
 def stores_of(request: Request) -> Stores:
-    """The dependency that gives a route its stores."""
+    """The stores of the app that serves the request."""
     found = request.app.state.stores
     assert isinstance(found, Stores)
     return found
 
 
-Held = Annotated[Stores, Depends(stores_of)]
+async def _held(request: Request) -> Stores:
+    """A dependency that is not async would cost each request a turn through the thread pool."""
+    return stores_of(request)
+
+
+Held = Annotated[Stores, Depends(_held)]

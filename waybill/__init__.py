@@ -1,3 +1,26 @@
-"""What producers import: the client, and the rules for polling a receipt."""
+"""What producers import: the clients, their errors, and the rules for polling a receipt."""
 
-__version__ = "0.1.0"
+from waybill.client import AsyncClient, Client
+from waybill.error import (
+    ApiError,
+    ClientError,
+    ConnectError,
+    SetupError,
+    TaskCanceledError,
+    TaskFailedError,
+    WaitTimeoutError,
+)
+from waybill.version import __version__
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "ConnectError",
+    "SetupError",
+    "TaskCanceledError",
+    "TaskFailedError",
+    "WaitTimeoutError",
+    "__version__",
+]

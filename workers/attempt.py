@@ -171,6 +171,7 @@ class Attempt:
             self._ledger.cancellations.end_children(self.task_id, actor=actor, reason=reason)
         if ended is not None and ended.parent_task_id is not None:
             self._conclude(self._ledger.receipts.get(ended.parent_task_id))
+        self._make_room(ended)
         return ended
 
     def pause(self, paused: PausedError) -> Receipt | None:
@@ -188,6 +189,7 @@ class Attempt:
             )
             receipt = self._ledger.receipts.give_back(self.task_id, self._token, move)
             if receipt is not None:
+                self._make_room(receipt)
                 return receipt
         return None
 
@@ -196,9 +198,16 @@ class Attempt:
         if self.receipt.fanned_out:
             return self._ledger.families.release(self.task_id, self._token)
         guard = {"lease.token": self._token}
-        return self._ledger.receipts.requeue(
+        receipt = self._ledger.receipts.requeue(
             self.task_id, move, guard=guard, delay=delay, token=self._token
         )
+        self._make_room(receipt)
+        return receipt
+
+    def _make_room(self, left: Receipt | None) -> None:
+        """Where a quota counts the task, another of its namespace may have its place."""
+        if left is not None and left.admission is not None:
+            self._ledger.submission.open(left.namespace_id)
 
     def _wake_children(self) -> None:
         """Children of an earlier plan may be suspended. While the lease is held, so that nobody

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 
+from app import tracing
 from app.broker import CONTROL_QUEUE, celery_configuration
 from app.log import configure_logging
 from app.settings import load_settings
@@ -52,6 +53,11 @@ def _listen(**_: object) -> None:
 @signals.worker_shutting_down.connect
 def _tell_children(**_: object) -> None:
     shutdown.begin()
+
+
+@signals.worker_process_shutdown.connect
+def _send_spans(**_: object) -> None:
+    tracing.stop()
 
 
 @signals.setup_logging.connect

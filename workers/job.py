@@ -15,6 +15,7 @@ import structlog
 from celery.contrib.abortable import AbortableTask
 from celery.exceptions import Ignore, Retry
 
+from app import tracing
 from app.receipts.cancellation import WHILE_RUNNING
 from app.receipts.family import Children
 from app.receipts.ledger import Ledger
@@ -25,6 +26,7 @@ from workers import process, shutdown
 from workers.attempt import Attempt, FanOut
 from workers.exit import AbortedError, LeaseLostError, PausedError, SkippedError
 from workers.failure import Failure, backoff, describe, storable
+from workers.observation import note_status, observed
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +67,9 @@ class Job(AbortableTask):
         if receipt is None:
             log.info("task.claim_refused", task_id=task_id)
         else:
-            self._carry_out(Attempt(receipt, holder, ledger, suspendable=self.suspendable))
+            tracing.start(process.current(self.app).settings, role="worker")
+            with observed(receipt):
+                self._carry_out(Attempt(receipt, holder, ledger, suspendable=self.suspendable))
 
     def is_aborted(self, **kwargs: Any) -> bool:
         """Whether the receipt asks this job to end; Celery's own flag can be overwritten."""
@@ -90,6 +94,7 @@ class Job(AbortableTask):
             self._run_to_an_end(attempt)
         except LeaseLostError as exc:
             log.warning("task.lease_lost", task_id=attempt.task_id, error=str(exc))
+            tracing.fail(str(exc))
             raise Ignore from exc
 
     def _run_to_an_end(self, attempt: Attempt) -> None:
@@ -103,8 +108,10 @@ class Job(AbortableTask):
             self.send_event("task-revoked", terminated=True, signum=None, expired=False)
             raise Ignore from None
         except PausedError as exc:
-            if attempt.pause(exc) is None:
+            paused = attempt.pause(exc)
+            if paused is None:
                 raise LeaseLostError(f"The lease on task '{attempt.task_id}' was lost.") from exc
+            note_status(paused.status)
             raise Retry(str(exc)) from exc  # what Flower shows of a task that is to go on
         except SkippedError as exc:
             reason = storable(str(exc))
@@ -129,10 +136,12 @@ class Job(AbortableTask):
     def _end(self, attempt: Attempt, ending: Ending) -> None:
         if attempt.end(ending) is None:
             raise LeaseLostError(f"The lease on task '{attempt.task_id}' was lost.")
+        note_status(ending.status)
 
     def _fail(self, attempt: Attempt, exc: Exception) -> None:
         """Records the failure; a transient one raises Celery's Retry, for Flower to show."""
         failure = describe(exc, transient_errors=self.transient_errors)
+        tracing.fail(failure.message, exc)
         if failure.transient and attempt.receipt.has_another_attempt:
             self._give_back(attempt, failure)
             raise Retry(failure.message, exc) from exc
@@ -160,8 +169,10 @@ class Job(AbortableTask):
             worker=attempt.worker,
             traceback=failure.traceback,
         )
-        if attempt.give_back(move, delay=delay) is None:
+        given_back = attempt.give_back(move, delay=delay)
+        if given_back is None:
             raise LeaseLostError(f"The lease on task '{attempt.task_id}' was lost.")
+        note_status(given_back.status)
 
 
 def _listed(outputs: object) -> list[object] | None:

@@ -40,7 +40,7 @@ class LeaseKeeper(bootsteps.StartStopStep):
         terminator = Terminator(parent.pool) if isinstance(parent.pool, prefork.TaskPool) else None
         self._thread = threading.Thread(
             target=_keep,
-            args=(parent.app, parent.hostname, terminator),
+            args=(parent, terminator),
             name="lease-keeper",
             daemon=True,
         )
@@ -50,7 +50,8 @@ class LeaseKeeper(bootsteps.StartStopStep):
         """Leaves the thread running, since children may still be at work."""
 
 
-def _keep(celery: Any, hostname: str, terminator: Terminator | None) -> None:
+def _keep(parent: Any, terminator: Terminator | None) -> None:
+    celery = parent.app
     pause = threading.Event()
     renew_at_s = register_at_s = time.monotonic()
     while True:
@@ -60,7 +61,7 @@ def _keep(celery: Any, hostname: str, terminator: Terminator | None) -> None:
             if time.monotonic() >= renew_at_s:
                 renew_at_s = time.monotonic() + worker.settings.heartbeat_s
                 worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
-                worker.ledger.pulse.beat(hostname, queues=list(celery.amqp.queues.consume_from))
+                _beat(parent, worker)
             if time.monotonic() >= register_at_s:
                 worker.ledger.job_types.register(_job_types(celery, worker))
                 register_at_s = time.monotonic() + REGISTER_EVERY_S
@@ -72,6 +73,12 @@ def _keep(celery: Any, hostname: str, terminator: Terminator | None) -> None:
             log.warning("lease.renewal_failed", error=type(exc).__name__, reason=str(exc))
             pause.wait(TICK_S)
             renew_at_s = time.monotonic()
+
+
+def _beat(parent: Any, worker: process.WorkerProcess) -> None:
+    queues = list(parent.app.amqp.queues.consume_from)
+    slots = int(parent.pool.limit)
+    worker.ledger.pulse.beat(parent.hostname, queues=queues, slots=slots)
 
 
 def _running() -> dict[str, str]:

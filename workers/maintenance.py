@@ -8,6 +8,7 @@ import structlog
 from celery import Task
 from pymongo.errors import OperationFailure
 
+from app import tracing
 from app.errors import NotFoundError
 from app.resources.batch import BatchStore
 from workers import process
@@ -45,9 +46,11 @@ def reap_leases(self: Task) -> None:
 
 @app.task(bind=True, name="waybill.republish")
 def republish(self: Task) -> None:
-    """Sends the messages of waiting tasks that have none."""
-    ledger = process.current(self.app).ledger
-    sent = ledger.queue.republish(ledger.publisher)
+    """Lets in what waits for room in a quota, and sends the messages of tasks that have none."""
+    worker = process.current(self.app)
+    ledger = worker.ledger
+    tracing.start(worker.settings, role="worker")
+    sent = ledger.submission.let_in() + ledger.queue.republish(ledger.publisher)
     if sent:
         log.info("queue.republished", sent=sent)
 

@@ -16,6 +16,11 @@ from app.receipts.transition import NOW, earlier
 
 KEPT_FOR: Final = timedelta(hours=24)
 ABANDONED_AFTER: Final = timedelta(seconds=60)  # longer than any request of ours runs
+REMADE: Final = "remade"  # in the place of the answer's status
+
+INDEXES: Final = [
+    IndexModel([("created_at", ASCENDING)], expireAfterSeconds=int(KEPT_FOR.total_seconds()))
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,13 @@ class Kept:
     body: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptSeed:
+    """An earlier request with the same key and content succeeded; its answer is made again."""
+
+    seed: str
+
+
 class Refused(StrEnum):
     """Why the request may not run."""
 
@@ -47,7 +59,7 @@ class Refused(StrEnum):
     STILL_RUNNING = "still_running"
 
 
-Outcome = Claimed | Kept | Refused
+Outcome = Claimed | Kept | KeptSeed | Refused
 
 
 class IdempotencyStore:
@@ -58,13 +70,7 @@ class IdempotencyStore:
 
     def ensure_indexes(self) -> None:
         """Makes the index that removes old entries; safe to repeat."""
-        self._entries.create_indexes(
-            [
-                IndexModel(
-                    [("created_at", ASCENDING)], expireAfterSeconds=int(KEPT_FOR.total_seconds())
-                )
-            ]
-        )
+        self._entries.create_indexes(INDEXES)
 
     def claim(self, entry_id: str, content: str) -> Outcome:
         """Claims the key for a request with this content, or says what became of an earlier one.
@@ -89,6 +95,11 @@ class IdempotencyStore:
         """Stores the answer, unless the claim was taken over in the meantime."""
         answer = {"status": kept.status, "body": kept.body}
         self._entries.update_one({"_id": entry_id, "token": token}, {"$set": answer})
+
+    def keep_seed(self, entry_id: str, token: str) -> None:
+        """Stores that it succeeded, and nothing of the answer, which may be told again."""
+        succeeded = {"status": REMADE}
+        self._entries.update_one({"_id": entry_id, "token": token}, {"$set": succeeded})
 
     def release(self, entry_id: str, token: str) -> None:
         """Frees the key: the request failed, and the next one with it runs anew."""
@@ -129,4 +140,6 @@ def _outcome(entry: Document, content: str) -> Outcome:
         return Refused.OTHER_CONTENT
     if entry.get("status") is None:
         return Refused.STILL_RUNNING
+    if entry["status"] == REMADE:
+        return KeptSeed(entry["seed"])
     return Kept(entry["status"], entry["body"])

@@ -1,91 +1,104 @@
-"""API keys: stored as digests, so that a copy of the database opens nothing."""
+"""API keys: what a caller is allowed, without the secret that proves it."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
-
-from pymongo import ASCENDING, IndexModel, ReturnDocument
-from pymongo.database import Database
+from datetime import datetime
+from typing import Final, Self
 
 from app.access.permission import Permission
 from app.database import Document
-from app.identity import new_id
+from app.receipts.receipt import JsonObject, rfc3339
+from app.receipts.status import TaskStatusEnum
 
 PREFIX: Final = "sk_"
 MAX_KEY: Final = 512  # characters: more is no key, and is not worth a digest
+SHOWN_PREFIX: Final = 8  # characters of a secret that people tell keys apart by
+MIN_SHOWN: Final = 32  # characters: of a shorter secret, of an operator's own, nothing is shown
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key without its secret. `namespace_ids` None opens every namespace."""
+    """A key without its secret, as stored.
+
+    `namespace_ids` None opens every namespace. Of keys that the settings brought, or an earlier
+    version, nobody is known to have made them.
+    """
 
     key_id: str
     name: str
     permission: Permission
     namespace_ids: frozenset[str] | None
+    rate_limit_per_minute: int | None
+    prefix: str
+    sha256: str
+    created_at: datetime
+    created_by: str | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    revoked_by: str | None
+    rotated_at: datetime | None
+    rotated_by: str | None
+    overlap_ends_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def from_document(cls, stored: Document) -> Self:
+        """The stored document, of any version."""
+        scope = stored["namespace_ids"]
+        rotations, former = stored.get("rotations"), stored.get("former")
+        return cls(
+            key_id=stored["_id"],
+            name=stored["name"],
+            permission=Permission(stored["permission"]),
+            namespace_ids=None if scope is None else frozenset(scope),
+            rate_limit_per_minute=stored.get("rate_limit_per_minute"),
+            prefix=stored.get("prefix", PREFIX),
+            sha256=stored["sha256"],
+            created_at=stored["created_at"],
+            created_by=stored.get("created_by"),
+            expires_at=stored.get("expires_at"),
+            revoked_at=stored.get("revoked_at"),
+            revoked_by=stored.get("revoked_by"),
+            rotated_at=rotations[-1]["at"] if rotations else None,
+            rotated_by=rotations[-1]["by"] if rotations else None,
+            overlap_ends_at=max(each["ends_at"] for each in former) if former else None,
+            last_used_at=stored.get("last_used_at"),
+        )
+
+    @property
+    def actor(self) -> str:
+        """Who did it, for receipts and histories."""
+        return f"key:{self.name}"
 
     def opens(self, namespace_id: str) -> bool:
         """Whether the namespace is in the key's scope."""
         return self.namespace_ids is None or namespace_id in self.namespace_ids
 
+    def is_open(self, now: datetime) -> bool:
+        """Whether it was neither revoked nor has expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
-class KeyStore:
-    """The collection `api_keys`."""
-
-    def __init__(self, database: Database[Document]) -> None:
-        self._keys = database["api_keys"]
-
-    def ensure_indexes(self) -> None:
-        """Makes digests unique; safe to repeat."""
-        self._keys.create_indexes([IndexModel([("sha256", ASCENDING)], unique=True)])
-
-    def register(
-        self,
-        plain: str,
-        name: str,
-        permission: Permission,
-        namespace_ids: Sequence[str] | None = None,
-    ) -> ApiKey:
-        """Stores the key unless it is there already, which then stays as it is.
-
-        Safe to repeat and to run from several processes at once. A revoked key stays revoked.
-        """
-        if not plain.startswith(PREFIX) or not len(PREFIX) < len(plain) <= MAX_KEY:
-            raise ValueError(f"an API key begins with {PREFIX}")
-        new: Document = {
-            "_id": new_id("key"),
-            "name": name,
-            "permission": permission.value,
-            "namespace_ids": None if namespace_ids is None else list(namespace_ids),
-            "created_at": datetime.now(UTC),
+    def to_json(self, now: datetime) -> JsonObject:
+        """Everything but the digest."""
+        scope = self.namespace_ids
+        return {
+            "key_id": self.key_id,
+            "name": self.name,
+            "permission": self.permission,
+            "namespaces": None if scope is None else sorted(scope),
+            "rate_limit_per_minute": self.rate_limit_per_minute,
+            "prefix": self.prefix,
+            "status": TaskStatusEnum.ACTIVE if self.is_open(now) else TaskStatusEnum.ARCHIVED,
+            "created_at": rfc3339(self.created_at),
+            "created_by": self.created_by,
+            "expires_at": rfc3339(self.expires_at),
+            "revoked_at": rfc3339(self.revoked_at),
+            "revoked_by": self.revoked_by,
+            "rotated_at": rfc3339(self.rotated_at),
+            "rotated_by": self.rotated_by,
+            "overlap_ends_at": rfc3339(self.overlap_ends_at),
+            "last_used_at": rfc3339(self.last_used_at),
         }
-        stored = self._keys.find_one_and_update(
-            {"sha256": digest(plain)},
-            {"$setOnInsert": new},
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
-        )
-        assert stored is not None  # an upsert that returns what is there afterwards
-        return _key(stored)
-
-    def find(self, plain: str) -> ApiKey | None:
-        """The key with this secret, unless there is none or it was revoked.
-
-        The look-up is by digest, so its time tells nothing about the secrets that are stored.
-        """
-        if not plain.startswith(PREFIX) or len(plain) > MAX_KEY:
-            return None
-        stored = self._keys.find_one({"sha256": digest(plain), "revoked_at": None})
-        return _key(stored) if stored else None
-
-    def revoke(self, key_id: str) -> bool:
-        """Closes the key; False when there is no such open key."""
-        changed = self._keys.update_one(
-            {"_id": key_id, "revoked_at": None}, {"$set": {"revoked_at": datetime.now(UTC)}}
-        )
-        return changed.modified_count == 1
 
 
 def digest(plain: str) -> str:
@@ -93,11 +106,6 @@ def digest(plain: str) -> str:
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _key(stored: Document) -> ApiKey:
-    scope = stored["namespace_ids"]
-    return ApiKey(
-        key_id=stored["_id"],
-        name=stored["name"],
-        permission=Permission(stored["permission"]),
-        namespace_ids=None if scope is None else frozenset(scope),
-    )
+def shown_prefix(plain: str) -> str:
+    """The first characters of a secret, too few of it to matter."""
+    return plain[:SHOWN_PREFIX] if len(plain) >= MIN_SHOWN else PREFIX

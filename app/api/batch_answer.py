@@ -1,6 +1,6 @@
 """A batch as users read it: its own fields, and what its task's receipt says of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,11 +18,37 @@ INFRASTRUCTURE: Final = ("was lost", "ConnectionError", "A database did not")
 TIMEOUT: Final = ("TimeoutError", "TimeLimitExceeded")
 VALIDATION: Final = "schema_violation"
 
+# An attempt that ends with its worker's shutdown costs none, however many there are.
+UNBOUNDED: Final = 2**31 - 1
+
+WAITING: Final = {
+    "quota": "room among the tasks that its namespace may have running",
+    "worker": "a worker",
+}
+
+# The public client's words; a status that is not here has none.
+LIFECYCLES: Final[Mapping[TaskStatusEnum, str]] = {
+    TaskStatusEnum.DRAFT: "accepted",
+    TaskStatusEnum.PENDING: "queued",
+    TaskStatusEnum.PROCESSING: "extracting",
+    TaskStatusEnum.COMPLETED: "indexed",
+    TaskStatusEnum.FAILED: "failed",
+    TaskStatusEnum.CANCELED: "canceled",
+}
+
 
 def batch_json(
-    batch: Batch, receipt: Receipt | None, failures: Sequence[Document], failed_count: int
+    batch: Batch,
+    receipt: Receipt | None,
+    *,
+    failures: Sequence[Document],
+    failed_count: int,
+    max_attempts: int,
 ) -> JsonObject:
-    """The batch with its task's status; `receipt` None where there is none, or none any more."""
+    """The batch with its task's status; `receipt` None where there is none, or none any more.
+
+    `max_attempts` is what a task would be given now.
+    """
     status = receipt.status if receipt else batch.status
     error_message = _error_message(batch, receipt)
     return {
@@ -46,6 +72,10 @@ def batch_json(
         "failure_category": _category(status, error_message, failures),
         "failed_objects": [_failed_object(failure) for failure in failures],
         "failed_object_count": failed_count,
+        "lifecycle": LIFECYCLES.get(status),
+        "lifecycle_reason": _lifecycle_reason(receipt, error_message),
+        "max_node_death_resubmits": (receipt.max_attempts if receipt else max_attempts) - 1,
+        "max_deploy_resubmits": UNBOUNDED,
         "created_at": rfc3339(batch.created_at),
         "updated_at": rfc3339(receipt.updated_at if receipt else batch.updated_at),
         "submitted_at": rfc3339(batch.submitted_at),
@@ -57,6 +87,15 @@ def _error_message(batch: Batch, receipt: Receipt | None) -> str | None:
         return receipt.error_message
     stored = (batch.outcome or {}).get("error_message")
     return None if stored is None else str(stored)
+
+
+def _lifecycle_reason(receipt: Receipt | None, error_message: str | None) -> str | None:
+    """Why the batch is where it is: what it waits for, who canceled it, or what went wrong."""
+    if receipt is not None and receipt.waiting_for is not None:
+        return f"It waits for {WAITING[receipt.waiting_for]}"
+    if receipt is not None and receipt.status is TaskStatusEnum.CANCELED and receipt.cancellation:
+        return receipt.cancellation.reason or error_message
+    return error_message
 
 
 def _progress_json(progress: Progress | None, objects: int) -> JsonObject:

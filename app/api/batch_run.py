@@ -1,15 +1,21 @@
 """Running batches: submit, retry and cancel, each of which answers with the task."""
 
-from fastapi import APIRouter
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from app.api.batch import find_batch
+from app.api.shape.task import Task
 from app.api.task_control import kill
 from app.errors import AlreadyExistsError, BadRequestError, InvalidError, NotFoundError
+from app.http.answer import answers
 from app.http.body import CREATED, Body, JsonObject
 from app.http.caller import Caller, Deleter, Writer
+from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.request_id import current_request_id
+from app.http.switch import refused
 from app.identity import is_own
 from app.receipts.receipt import NewTask, Receipt
 from app.resources.batch import TASK_TYPE, Batch, Plan
@@ -17,21 +23,43 @@ from app.stores import Held, Stores
 
 router = APIRouter(prefix="/v1", tags=["batches"], route_class=IdempotentRoute)
 
+MAX_REASON: Final = 1_000  # characters
+Reason = Annotated[str | None, Query(max_length=MAX_REASON)]  # where the public client has it
+
 
 class SubmitBatch(Body):
-    """Nothing to say yet: the draft has it all."""
+    """Nothing to say: the draft has it all."""
+
+    model_config = example({})
+
+    include_processing_history: Literal[True] = True  # the public client always sends it
+
+
+class RetryBatch(Body):
+    """What the public client always sends. Both modes come to the same: every object is
+    processed anew, and one that can never succeed fails again.
+    """
+
+    model_config = example({})
+
+    retry_mode: Literal["transient_only", "all"] = "all"
+    max_retry_count: Literal[3] = 3
 
 
 class CancelBatch(Body):
     """Why the batch is to end."""
 
-    reason: str | None = Field(None, max_length=1_000)
+    model_config = example({"reason": "the wrong bucket"})
+
+    reason: str | None = Field(None, max_length=MAX_REASON)
 
 
 @router.post(
     "/buckets/{bucket_identifier}/batches/{batch_id}/submit",
     status_code=CREATED,
     openapi_extra=CREATES,
+    responses=answers(Task),
+    dependencies=[refused("force")],
 )
 def submit_batch(
     bucket_identifier: str,
@@ -51,8 +79,15 @@ def submit_batch(
     "/buckets/{bucket_identifier}/batches/{batch_id}/retry",
     status_code=CREATED,
     openapi_extra=CREATES,
+    responses=answers(Task, {409: "The batch has not ended."}),
 )
-def retry_batch(bucket_identifier: str, batch_id: str, caller: Writer, stores: Held) -> JsonObject:
+def retry_batch(
+    bucket_identifier: str,
+    batch_id: str,
+    caller: Writer,
+    stores: Held,
+    body: RetryBatch | None = None,
+) -> JsonObject:
     """A new task for a batch whose last one ended, linked to that one."""
     batch = find_batch(stores, caller, bucket_identifier, batch_id)
     if batch.task_id is None:
@@ -65,21 +100,22 @@ def retry_batch(bucket_identifier: str, batch_id: str, caller: Writer, stores: H
     return _start(stores, batch, caller)
 
 
-@router.post("/buckets/{bucket_identifier}/batches/{batch_id}/cancel")
+@router.post("/buckets/{bucket_identifier}/batches/{batch_id}/cancel", responses=answers(Task))
 def cancel_batch(
     bucket_identifier: str,
     batch_id: str,
     caller: Deleter,
     stores: Held,
+    reason: Reason = None,
     body: CancelBatch | None = None,
 ) -> JsonObject:
-    """Asks for the end of the batch's task, which is the answer."""
+    """Asks for the end of the batch's task, which is the answer; the body's reason goes first."""
     batch = find_batch(stores, caller, bucket_identifier, batch_id)
     if batch.task_id is None:
         raise BadRequestError("The batch is a DRAFT: nothing runs that could be canceled")
-    reason = body.reason if body else None
+    said = body.reason if body and body.reason is not None else reason
     task_id = _task_of(stores, batch).task_id
-    receipt, _ = kill(stores, task_id, caller, reason)
+    receipt, _ = kill(stores, task_id, caller, said)
     return receipt.to_json()
 
 
@@ -111,9 +147,12 @@ def _start(stores: Stores, batch: Batch, caller: Caller) -> JsonObject:
         },
         max_attempts=stores.settings.max_attempts,
     )
-    receipt, is_new = stores.batches.submit(batch, _plan(stores, batch), task)
+    ledger = stores.ledger
+    receipt, is_new = stores.batches.submit(
+        batch, _plan(stores, batch), task, admissions=ledger.admissions
+    )
     if is_new:
-        stores.ledger.submission.send([receipt])
+        (receipt,) = ledger.submission.send([receipt])
     return receipt.to_json()
 
 

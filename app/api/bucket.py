@@ -5,18 +5,42 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from app.api.shape import bucket as shape
 from app.errors import InvalidError
-from app.http.body import CREATED, Body, Description, JsonObject, Metadata, Name
+from app.http.answer import Done, answers
+from app.http.body import CREATED, Body, Description, JsonObject, LooksLike, Metadata, Name
 from app.http.caller import Deleter, Reader, Writer
+from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, counted, list_query, listed
+from app.http.switch import refused
 from app.resources.bucket import Bucket, NewBucket
 from app.resources.bucket_rule import grown, unique_key_problems
+from app.resources.property import PropertyType
 from app.resources.schema import BucketSchema
 from app.resources.stored_object import Usage
 from app.stores import Held, Stores
 
 router = APIRouter(prefix="/v1/buckets", tags=["buckets"], route_class=IdempotentRoute)
+
+
+class PropertyBody(Body):
+    """One property of a schema."""
+
+    type: PropertyType
+    required: bool | None = None
+    description: str | None = None
+
+
+class SchemaBody(Body):
+    """What objects look like; without properties they look as they like."""
+
+    model_config = example(shape.SCHEMA_EXAMPLE)
+
+    properties: dict[str, PropertyBody]
+
+
+Schema = Annotated[JsonObject, LooksLike(SchemaBody)]
 
 
 class UniqueKey(Body):
@@ -29,9 +53,11 @@ class UniqueKey(Body):
 class CreateBucket(Body):
     """A bucket to be. `unique_key` is a property's name, or `{"fields": [names]}`."""
 
+    model_config = example({"bucket_name": "goods", "bucket_schema": shape.SCHEMA_EXAMPLE})
+
     bucket_name: Name
     description: Description | None = None
-    bucket_schema: JsonObject
+    bucket_schema: Schema
     unique_key: Name | UniqueKey | None = None
     metadata: Metadata = Field(default_factory=dict)
 
@@ -39,12 +65,19 @@ class CreateBucket(Body):
 class PatchBucket(Body):
     """What changes; a schema may only gain properties that are not required."""
 
+    model_config = example({"description": "What the shop sells"})
+
     description: Description | None = None
-    bucket_schema: JsonObject = Field(default_factory=dict)
+    bucket_schema: Schema = Field(default_factory=dict)
     metadata: Metadata = Field(default_factory=dict)
 
 
-@router.post("", status_code=CREATED, openapi_extra=CREATES)
+@router.post(
+    "",
+    status_code=CREATED,
+    openapi_extra=CREATES,
+    responses=answers(shape.Bucket, {409: "The name is taken."}),
+)
 def create_bucket(body: CreateBucket, caller: Writer, stores: Held) -> JsonObject:
     """A new bucket; its name is taken in the namespace from then on."""
     if body.bucket_name.startswith("bkt_"):
@@ -62,7 +95,7 @@ def create_bucket(body: CreateBucket, caller: Writer, stores: Held) -> JsonObjec
     return _json(stores.buckets.create(caller.namespace_id, new), Usage())
 
 
-@router.post("/list")
+@router.post("/list", responses=answers(shape.BucketPage))
 def list_buckets(
     request: Request,
     caller: Reader,
@@ -78,7 +111,7 @@ def list_buckets(
     return listed(request, query, described)
 
 
-@router.get("")
+@router.get("", responses=answers(shape.BucketPage))
 def get_buckets(
     request: Request, caller: Reader, stores: Held, params: Annotated[ListParams, Query()]
 ) -> JsonObject:
@@ -86,7 +119,7 @@ def get_buckets(
     return list_buckets(request, caller, stores, params)
 
 
-@router.get("/{bucket_identifier}")
+@router.get("/{bucket_identifier}", responses=answers(shape.Bucket))
 def get_bucket(bucket_identifier: str, caller: Reader, stores: Held) -> JsonObject:
     """The bucket with this id or name."""
     return _described(
@@ -94,7 +127,11 @@ def get_bucket(bucket_identifier: str, caller: Reader, stores: Held) -> JsonObje
     )
 
 
-@router.patch("/{bucket_identifier}")
+@router.patch(
+    "/{bucket_identifier}",
+    responses=answers(shape.Bucket),
+    dependencies=[refused("force_schema_break")],
+)
 def patch_bucket(
     bucket_identifier: str, body: PatchBucket, caller: Writer, stores: Held
 ) -> JsonObject:
@@ -107,7 +144,11 @@ def patch_bucket(
     return _described(stores, stores.buckets.change(bucket, changes))
 
 
-@router.delete("/{bucket_identifier}")
+@router.delete(
+    "/{bucket_identifier}",
+    responses=answers(Done, {409: "The bucket still holds objects."}),
+    dependencies=[refused("force_foreclose")],
+)
 def delete_bucket(bucket_identifier: str, caller: Deleter, stores: Held) -> JsonObject:
     """Deletes a bucket that holds no objects."""
     bucket = stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)

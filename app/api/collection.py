@@ -1,13 +1,16 @@
 """Collections: POST, GET, list, PATCH, DELETE."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query, Request
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from app.api.shape import collection as shape
 from app.errors import InvalidError, NotFoundError, Problem
-from app.http.body import CREATED, Body, Description, JsonObject, Metadata, Name
+from app.http.answer import Done, answers
+from app.http.body import CREATED, Body, Description, Flag, JsonObject, Metadata, Name
 from app.http.caller import Deleter, Reader, Writer
+from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, counted, list_query, listed
 from app.resources.bucket import Bucket
@@ -28,18 +31,45 @@ class Source(Body):
 
 
 class Extractor(Body):
-    """Which extractor, how it is set, and the property that each of its inputs reads."""
+    """Which extractor, how it is set, and the property that each of its inputs reads.
+
+    `params` is another name of `parameters`: the public client's own model of the latter knows
+    no extractor of ours.
+    """
 
     feature_extractor_name: Name
     version: Literal["v1"] = "v1"
     parameters: JsonObject = Field(default_factory=dict)
+    params: JsonObject | None = None
     input_mappings: JsonObject = Field(default_factory=dict)
     # The public client always sends it; documents here always have their object's fields.
-    include_all_source_fields: bool = False
+    include_all_source_fields: Flag = False
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        if self.parameters and self.params is not None:
+            raise ValueError("params and parameters mean the same: send one of them")
+        return self
+
+    @property
+    def setting(self) -> JsonObject:
+        """The parameters, under whichever name they came."""
+        return self.parameters if self.params is None else self.params
 
 
 class CreateCollection(Body):
     """A collection to be."""
+
+    model_config = example(
+        {
+            "collection_name": "texts",
+            "source": {"type": "bucket", "bucket_ids": ["goods"]},
+            "feature_extractor": {
+                "feature_extractor_name": "text",
+                "input_mappings": {"text": "body"},
+            },
+        }
+    )
 
     collection_name: Name
     description: Description | None = None
@@ -52,6 +82,8 @@ class CreateCollection(Body):
 class PatchCollection(Body):
     """What changes; a key that is left out stays as it is."""
 
+    model_config = example({"description": "Texts of the goods"})
+
     description: Description | None = None
     metadata: Metadata = Field(default_factory=dict)
 
@@ -59,10 +91,17 @@ class PatchCollection(Body):
 class ListCollections(ListBody):
     """What a list of collections takes; the public client always sends the last."""
 
+    model_config = example({"filters": {"feature_extractor_name": "text"}})
+
     include_system: Literal[False] = False
 
 
-@router.post("", status_code=CREATED, openapi_extra=CREATES)
+@router.post(
+    "",
+    status_code=CREATED,
+    openapi_extra=CREATES,
+    responses=answers(shape.Collection, {409: "The name is taken."}),
+)
 def create_collection(body: CreateCollection, caller: Writer, stores: Held) -> JsonObject:
     """A new collection, once its buckets, its extractor and what it reads are there."""
     if body.collection_name.startswith("col_"):
@@ -76,14 +115,14 @@ def create_collection(body: CreateCollection, caller: Writer, stores: Held) -> J
         description=body.description,
         bucket_ids=[bucket.bucket_id for bucket in buckets],
         feature_extractor=FeatureExtractor(
-            asked.feature_extractor_name, asked.version, asked.parameters, asked.input_mappings
+            asked.feature_extractor_name, asked.version, asked.setting, asked.input_mappings
         ),
         metadata=body.metadata,
     )
     return stores.collections.create(caller.namespace_id, new).to_json(0)
 
 
-@router.post("/list")
+@router.post("/list", responses=answers(shape.CollectionPage))
 def list_collections(
     request: Request,
     caller: Reader,
@@ -99,7 +138,7 @@ def list_collections(
     return listed(request, query, described)
 
 
-@router.get("")
+@router.get("", responses=answers(shape.CollectionPage))
 def get_collections(
     request: Request, caller: Reader, stores: Held, params: Annotated[ListParams, Query()]
 ) -> JsonObject:
@@ -107,14 +146,14 @@ def get_collections(
     return list_collections(request, caller, stores, params)
 
 
-@router.get("/{collection_identifier}")
+@router.get("/{collection_identifier}", responses=answers(shape.Collection))
 def get_collection(collection_identifier: str, caller: Reader, stores: Held) -> JsonObject:
     """The collection with this id or name."""
     found = stores.collections.get(collection_identifier, namespace_id=caller.namespace_id)
     return _described(stores, found)
 
 
-@router.patch("/{collection_identifier}")
+@router.patch("/{collection_identifier}", responses=answers(shape.Collection))
 def patch_collection(
     collection_identifier: str, body: PatchCollection, caller: Writer, stores: Held
 ) -> JsonObject:
@@ -124,7 +163,10 @@ def patch_collection(
     return _described(stores, changed)
 
 
-@router.delete("/{collection_identifier}")
+@router.delete(
+    "/{collection_identifier}",
+    responses=answers(Done, {409: "The collection still holds documents."}),
+)
 def delete_collection(collection_identifier: str, caller: Deleter, stores: Held) -> JsonObject:
     """Deletes a collection that holds no documents."""
     found = stores.collections.get(collection_identifier, namespace_id=caller.namespace_id)
@@ -158,7 +200,7 @@ def _check_extractor(stores: Stores, asked: Extractor, buckets: list[Bucket]) ->
     limits = Limits(max_image_pixels=settings.max_image_pixels, file_roots=settings.file_roots)
     try:
         extractor = EXTRACTORS.check(
-            asked.feature_extractor_name, asked.parameters, asked.input_mappings, limits
+            asked.feature_extractor_name, asked.setting, asked.input_mappings, limits
         )
         sources = input_sources(extractor.inputs, asked.input_mappings)
     except InvalidError as exc:

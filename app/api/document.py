@@ -5,8 +5,12 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from app.http.body import Body, JsonObject
+from app.api.shape import document as shape
+from app.http.answer import answers
+from app.http.body import Body, Flag, Integer, JsonObject
 from app.http.caller import Caller, Reader
+from app.http.example import example
+from app.http.filtering import Filters
 from app.http.listing import ListBody, ListParams, envelope, list_query
 from app.query.cursor import Direction
 from app.resources.aggregation import MAX_GROUPS, MAX_PARTS, Aggregation, Function, Key, Metric
@@ -31,14 +35,18 @@ class DocumentParams(ListParams):
 class ListDocuments(ListBody):
     """What a list of documents takes."""
 
-    return_vectors: bool = False
+    model_config = example({"filters": {"fields.price": 3.5}})
+
+    return_vectors: Flag = False
     return_presigned_urls: Literal[False] = False  # the public client always sends it
 
 
 class CountDocuments(Body):
     """Which documents to count; all of them without filters."""
 
-    filters: JsonObject | None = None
+    model_config = example({"filters": {"field": "fields.price", "operator": "lt", "value": 10}})
+
+    filters: Filters | None = None
 
 
 class GroupBy(Body):
@@ -59,15 +67,26 @@ class MetricBody(Body):
 class AggregateDocuments(Body):
     """`group_by` is a field or a list of fields; without it all documents are one group."""
 
+    model_config = example(
+        {
+            "group_by": ["fields.colour"],
+            "aggregations": [
+                {"function": "count"},
+                {"function": "avg", "field": "fields.price", "alias": "avg_price"},
+            ],
+            "sort_by": "avg_price",
+        }
+    )
+
     group_by: str | list[str | GroupBy] = Field(default_factory=list, max_length=MAX_PARTS)
     aggregations: list[MetricBody] = Field(min_length=1, max_length=MAX_PARTS)
-    filters: JsonObject | None = None
+    filters: Filters | None = None
     sort_by: str | None = None
     sort_direction: Direction = Direction.DESC
-    limit: int = Field(default=DEFAULT_GROUPS, ge=1, le=MAX_GROUPS)
+    limit: Integer = Field(default=DEFAULT_GROUPS, ge=1, le=MAX_GROUPS)
 
 
-@router.post("/list")
+@router.post("/list", responses=answers(shape.DocumentPage))
 def list_documents(
     collection_identifier: str,
     request: Request,
@@ -84,7 +103,7 @@ def list_documents(
     return envelope(request, page.map(to_json))
 
 
-@router.get("")
+@router.get("", responses=answers(shape.DocumentPage))
 def get_documents(
     collection_identifier: str,
     request: Request,
@@ -96,7 +115,7 @@ def get_documents(
     return list_documents(collection_identifier, request, caller, stores, params)
 
 
-@router.post("/count")
+@router.post("/count", responses=answers(shape.DocumentCount))
 def count_documents(
     collection_identifier: str, caller: Reader, stores: Held, body: CountDocuments | None = None
 ) -> JsonObject:
@@ -106,13 +125,13 @@ def count_documents(
     return {"collection_id": collection.collection_id, "count": count}
 
 
-@router.get("/count")
+@router.get("/count", responses=answers(shape.DocumentCount))
 def get_document_count(collection_identifier: str, caller: Reader, stores: Held) -> JsonObject:
     """How many documents there are."""
     return count_documents(collection_identifier, caller, stores)
 
 
-@router.post("/aggregate")
+@router.post("/aggregate", responses=answers(shape.DocumentGroups))
 def aggregate_documents(
     collection_identifier: str, body: AggregateDocuments, caller: Reader, stores: Held
 ) -> JsonObject:
@@ -122,7 +141,7 @@ def aggregate_documents(
     return {"results": [group.to_json() for group in groups], "total_groups": total}
 
 
-@router.get("/{document_id}")
+@router.get("/{document_id}", responses=answers(shape.Document))
 def get_document(
     collection_identifier: str,
     document_id: str,

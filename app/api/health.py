@@ -5,13 +5,15 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from app.api.shape import health as shape
 from app.health import Health, HealthCheck
+from app.http.answer import answers
 from app.http.body import JsonObject
 
 router = APIRouter(prefix="/v1/health", tags=["health"])
 
 
-@router.get("")
+@router.get("", responses=answers(shape.HealthReport))
 async def get_health(request: Request) -> JsonObject:
     """OK when every part answers, else DEGRADED; the parts say which."""
     findings = await _check(request).check()
@@ -22,7 +24,7 @@ async def get_health(request: Request) -> JsonObject:
     }
 
 
-@router.get("/beat")
+@router.get("/beat", responses=answers(shape.Component, also={503: {"model": shape.Component}}))
 async def get_beat(request: Request, response: Response) -> JsonObject:
     """200 while Beat ticks; 503 when its last tick is too old."""
     finding = await run_in_threadpool(_check(request).beat)

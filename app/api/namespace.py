@@ -7,11 +7,15 @@ from pydantic import Field
 
 from app.access.key import ApiKey
 from app.access.permission import Permission
+from app.api.shape import namespace as shape
 from app.errors import ForbiddenError, InvalidError, NotFoundError
-from app.http.body import CREATED, Body, Description, JsonObject, Metadata, Name
+from app.http.answer import Done, answers
+from app.http.body import CREATED, Body, Description, Integer, JsonObject, Metadata, Name
 from app.http.caller import require_key
+from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, counted, list_query, listed
+from app.http.switch import refused
 from app.resources.namespace import Namespace
 from app.stores import Held, Stores
 
@@ -21,6 +25,8 @@ ReadKey = Annotated[ApiKey, Depends(require_key(Permission.READ))]
 WriteKey = Annotated[ApiKey, Depends(require_key(Permission.WRITE))]
 DeleteKey = Annotated[ApiKey, Depends(require_key(Permission.DELETE))]
 
+Limit = Annotated[Integer, Field(ge=1, le=10_000_000)]
+
 # Paths below /v1/namespaces that a namespace of that name would hide.
 RESERVED: Final = frozenset({"list", "migrations", "standalone", "stats"})
 
@@ -28,24 +34,44 @@ RESERVED: Final = frozenset({"list", "migrations", "standalone", "stats"})
 class CreateNamespace(Body):
     """A tenant to be."""
 
+    model_config = example({"namespace_name": "shop", "metadata": {"team": "web"}})
+
     namespace_name: Name
     description: Description | None = None
     metadata: Metadata = Field(default_factory=dict)
     mode: Literal["managed"] = "managed"  # the public client always sends it
 
 
+class PatchQuotas(Body):
+    """Limits on whole tasks; null takes one away, so that the setting's holds, and one that is
+    left out stays."""
+
+    max_running: Limit | None = None
+    max_pending: Limit | None = None
+
+
 class PatchNamespace(Body):
     """What changes; a key that is left out stays as it is."""
 
+    model_config = example({"description": "The web shop"})
+
     description: Description | None = None
     metadata: Metadata = Field(default_factory=dict)
+    quotas: PatchQuotas | None = None
 
 
 class ListNamespaces(ListBody):
     """What a list of namespaces takes."""
 
+    model_config = example({"sort": {"field": "namespace_name", "direction": "asc"}})
 
-@router.post("", status_code=CREATED, openapi_extra=CREATES)
+
+@router.post(
+    "",
+    status_code=CREATED,
+    openapi_extra=CREATES,
+    responses=answers(shape.Namespace, {409: "The name is taken."}),
+)
 def create_namespace(body: CreateNamespace, key: WriteKey, stores: Held) -> JsonObject:
     """A new namespace; its name is taken from then on."""
     if key.namespace_ids is not None:
@@ -57,7 +83,7 @@ def create_namespace(body: CreateNamespace, key: WriteKey, stores: Held) -> Json
     return created.to_json()
 
 
-@router.post("/list")
+@router.post("/list", responses=answers(shape.NamespacePage))
 def list_namespaces(
     request: Request,
     key: ReadKey,
@@ -71,7 +97,7 @@ def list_namespaces(
     return listed(request, query, page.map(Namespace.to_json))
 
 
-@router.get("")
+@router.get("", responses=answers(shape.NamespacePage))
 def get_namespaces(
     request: Request, key: ReadKey, stores: Held, params: Annotated[ListParams, Query()]
 ) -> JsonObject:
@@ -79,29 +105,51 @@ def get_namespaces(
     return list_namespaces(request, key, stores, params)
 
 
-@router.get("/{namespace_identifier}")
+@router.get("/{namespace_identifier}", responses=answers(shape.Namespace))
 def get_namespace(namespace_identifier: str, key: ReadKey, stores: Held) -> JsonObject:
     """The namespace with this id or name."""
     return _find(stores, key, namespace_identifier).to_json()
 
 
-@router.patch("/{namespace_identifier}")
+@router.patch("/{namespace_identifier}", responses=answers(shape.Namespace))
 def patch_namespace(
     namespace_identifier: str, body: PatchNamespace, key: WriteKey, stores: Held
 ) -> JsonObject:
-    """Description and metadata change; nothing else does."""
+    """Description and metadata change, and quotas for an admin key to every namespace.
+
+    A lower quota ends nothing: what it has no room for waits.
+    """
     namespace = _find(stores, key, namespace_identifier)
     changes = body.model_dump(exclude_unset=True)
+    if "quotas" in changes:
+        limits = changes.pop("quotas")
+        if limits is None:
+            limits = dict.fromkeys(PatchQuotas.model_fields)
+        _change_quotas(stores, key, namespace, limits)
     return stores.namespaces.change(namespace.namespace_id, changes).to_json()
 
 
-@router.delete("/{namespace_identifier}")
+@router.delete(
+    "/{namespace_identifier}",
+    responses=answers(Done, {409: "It is the default namespace, or holds something."}),
+    dependencies=[refused("force")],
+)
 def delete_namespace(namespace_identifier: str, key: DeleteKey, stores: Held) -> JsonObject:
     """Deletes a namespace that holds nothing."""
     namespace = _find(stores, key, namespace_identifier)
     stores.namespaces.delete_empty(namespace)
     stores.directory.forget()
     return {"success": True, "message": f"The namespace '{namespace.namespace_name}' is deleted"}
+
+
+def _change_quotas(
+    stores: Stores, key: ApiKey, namespace: Namespace, limits: dict[str, int | None]
+) -> None:
+    if not key.permission.includes(Permission.ADMIN) or key.namespace_ids is not None:
+        # A tenant's own admin must not lift what keeps the tenant from crowding the others out.
+        raise ForbiddenError("Quotas are changed by an admin key to every namespace")
+    stores.namespaces.change_quota(namespace.namespace_id, limits)
+    stores.ledger.submission.change_quota(namespace.namespace_id)
 
 
 def _find(stores: Stores, key: ApiKey, identifier: str) -> Namespace:

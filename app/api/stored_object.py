@@ -6,16 +6,20 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.api.shape import stored_object as shape
 from app.database import Document
 from app.errors import CallerError, InvalidError, Problem
-from app.http.body import CREATED, Body, JsonObject, Metadata
+from app.fetch.reader import ContentReader
+from app.http.answer import Done, answers
+from app.http.body import CREATED, Body, JsonObject, LooksLike, Metadata
 from app.http.caller import Caller, Deleter, Reader, Writer
+from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, envelope, list_query
 from app.http.partial import partial_answer
 from app.http.problem import problem_of
+from app.http.switch import refused
 from app.resources.bucket import Bucket
-from app.resources.content import ContentReader
 from app.resources.ingestion import Ingestion, NewObject
 from app.resources.stored_object import taken, to_json, without_content
 from app.stores import Held, Stores
@@ -27,6 +31,10 @@ router = APIRouter(
 )
 
 MAX_OBJECTS: Final = 1_000  # of one batch call
+OBJECT_EXAMPLE: Final[JsonObject] = {
+    "blobs": [{"property": "body", "type": "text", "data": "Blue shoe"}],
+    "price": 3.5,
+}
 
 
 class Blob(Body):
@@ -42,7 +50,7 @@ class Blob(Body):
 class CreateObject(BaseModel):
     """An object to be; every other key is a property of the bucket's schema."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, **example(OBJECT_EXAMPLE))
 
     key_prefix: str | None = Field(default=None, max_length=1_024)
     blobs: list[Blob] | None = None
@@ -56,16 +64,28 @@ class CreateObject(BaseModel):
 class CreateObjects(Body):
     """Objects to be, each of them for itself."""
 
-    objects: list[JsonObject] = Field(min_length=1, max_length=MAX_OBJECTS)
+    model_config = example({"objects": [OBJECT_EXAMPLE]})
+
+    objects: list[Annotated[JsonObject, LooksLike(CreateObject)]] = Field(
+        min_length=1, max_length=MAX_OBJECTS
+    )
 
 
 class ListObjects(ListBody):
     """What a list of objects takes; the public client always sends the last."""
 
+    model_config = example({"filters": {"field": "price", "operator": "lt", "value": 10}})
+
     return_presigned_urls: Literal[False] = False
 
 
-@router.post("", status_code=CREATED, openapi_extra=CREATES)
+@router.post(
+    "",
+    status_code=CREATED,
+    openapi_extra=CREATES,
+    responses=answers(shape.StoredObject, {409: "An object has the same unique key."}),
+    dependencies=[refused("auto_process", "policy")],
+)
 def create_object(
     bucket_identifier: str, body: CreateObject, caller: Writer, stores: Held
 ) -> JsonObject:
@@ -78,7 +98,13 @@ def create_object(
     return to_json(without_content(stores.objects.insert(bucket, stored)))
 
 
-@router.post("/batch", status_code=201, openapi_extra=CREATES)
+@router.post(
+    "/batch",
+    status_code=CREATED,
+    openapi_extra=CREATES,
+    responses=answers(shape.PartialObjects),
+    dependencies=[refused("auto_process")],
+)
 def create_objects(
     bucket_identifier: str, body: CreateObjects, caller: Writer, stores: Held
 ) -> JsonObject:
@@ -108,7 +134,7 @@ def create_objects(
     )
 
 
-@router.post("/list")
+@router.post("/list", responses=answers(shape.ObjectPage))
 def list_objects(
     bucket_identifier: str,
     request: Request,
@@ -123,7 +149,7 @@ def list_objects(
     return envelope(request, page.map(to_json))
 
 
-@router.get("")
+@router.get("", responses=answers(shape.ObjectPage))
 def get_objects(
     bucket_identifier: str,
     request: Request,
@@ -135,13 +161,13 @@ def get_objects(
     return list_objects(bucket_identifier, request, caller, stores, params)
 
 
-@router.get("/{object_id}")
+@router.get("/{object_id}", responses=answers(shape.StoredObject))
 def get_object(bucket_identifier: str, object_id: str, caller: Reader, stores: Held) -> JsonObject:
     """The object with the contents of its blobs, images in base64."""
     return to_json(stores.objects.get(_bucket(stores, caller, bucket_identifier), object_id))
 
 
-@router.delete("/{object_id}")
+@router.delete("/{object_id}", responses=answers(Done))
 def delete_object(
     bucket_identifier: str, object_id: str, caller: Deleter, stores: Held
 ) -> JsonObject:
@@ -156,8 +182,7 @@ def _bucket(stores: Stores, caller: Caller, identifier: str) -> Bucket:
 
 def _ingestion(stores: Stores, bucket: Bucket) -> Ingestion:
     settings = stores.settings
-    reader = ContentReader(settings.file_roots, settings.max_blob_bytes)
-    return Ingestion(bucket, reader, settings.max_blob_bytes)
+    return Ingestion(bucket, ContentReader.of(settings), settings.max_blob_bytes)
 
 
 def _validated(raw: JsonObject) -> CreateObject:

@@ -1,21 +1,26 @@
-"""Tasks: read, list, history, and the submission of registered types."""
+"""Tasks: list, history, and the submission of registered types."""
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from app.api.shape import task as shape
 from app.errors import CallerError, InvalidError
+from app.http.answer import answers
 from app.http.body import Body, Metadata, Values
 from app.http.caller import Caller, Reader, Writer
+from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, envelope, list_query
 from app.http.partial import partial_answer
 from app.http.request_id import current_request_id
 from app.query.page import list_page
+from app.receipts.admission import beyond_quota
 from app.receipts.draft import storable_flaw
+from app.receipts.history import transition_json
 from app.receipts.job_type import JobType
-from app.receipts.receipt import NewTask, Receipt, rfc3339
+from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.write import BRIEF
 from app.resources.task import FIELDS
@@ -24,11 +29,19 @@ from app.stores import Held
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=IdempotentRoute)
 
 MAX_SUBMITTED: Final = 1_000
-RETRY_AFTER_S: Final = 1  # where the polling strategy of the first seed document begins
 
 
 class TaskListBody(ListBody):
     """What a list of tasks takes besides filters; children are left out unless asked for."""
+
+    model_config = example(
+        {
+            "status": "FAILED",
+            "filters": {
+                "AND": [{"field": "created_at", "operator": "gte", "value": "2026-01-01T00:00:00Z"}]
+            },
+        }
+    )
 
     status: TaskStatusEnum | None = None
     task_type: str | None = None
@@ -46,27 +59,14 @@ class SubmittedTask(Body):
 class SubmitBody(Body):
     """Up to a thousand run requests; each stands for itself."""
 
+    model_config = example(
+        {"tasks": [{"task_type": "thumbnails", "inputs": ["file:///pictures/1.png"]}]}
+    )
+
     tasks: list[SubmittedTask] = Field(min_length=1, max_length=MAX_SUBMITTED)
 
 
-@router.get("/{task_id}")
-async def get_task(
-    task_id: str,
-    caller: Reader,
-    stores: Held,
-    if_none_match: Annotated[str | None, Header()] = None,
-) -> Response:
-    """The receipt: from Redis, or from MongoDB where no copy can be believed."""
-    reading = await stores.reader.read(task_id, namespace_id=caller.namespace_id)
-    headers = {"ETag": f'"{reading.etag}"'}
-    if not reading.terminal:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
-    if if_none_match == headers["ETag"]:
-        return Response(status_code=304, headers=headers)
-    return Response(reading.body, media_type="application/json", headers=headers)
-
-
-@router.post("/list")
+@router.post("/list", responses=answers(shape.TaskPage))
 def list_tasks(
     request: Request,
     caller: Reader,
@@ -88,20 +88,27 @@ def list_tasks(
     return envelope(request, page.map(lambda row: Receipt.from_document(row).to_json()))
 
 
-@router.get("/{task_id}/history")
+@router.get("/{task_id}/history", responses=answers(shape.History))
 def get_history(task_id: str, caller: Reader, stores: Held) -> dict[str, object]:
     """Every transition in order; tracebacks are for keys that may do everything."""
     entries = stores.ledger.receipts.history(task_id, namespace_id=caller.namespace_id)
-    shown = [{**entry, "at": rfc3339(entry["at"])} for entry in entries]
-    if not caller.is_admin:
-        for entry in shown:
-            del entry["traceback"]
-    return {"results": shown}
+    return {
+        "results": [transition_json(entry, with_traceback=caller.is_admin) for entry in entries]
+    }
 
 
-@router.post("/submit", status_code=202, openapi_extra=CREATES)
+@router.post(
+    "/submit",
+    status_code=202,
+    openapi_extra=CREATES,
+    responses=answers(shape.PartialTasks, status=202),
+)
 def submit_tasks(body: SubmitBody, caller: Writer, stores: Held) -> dict[str, object]:
-    """Stores receipts for tasks of registered types; a task that is refused stops no other."""
+    """Stores receipts for tasks of registered types; a task that is refused stops no other.
+
+    Of a namespace with `quotas.max_pending`, the first tasks that fit are accepted: the others
+    fail, and where none fits the answer is 429.
+    """
     types = {name: kind for name, kind in stores.ledger.job_types.all().items() if kind.submittable}
     accepted: list[NewTask] = []
     errors: dict[int, CallerError] = {}
@@ -115,7 +122,10 @@ def submit_tasks(body: SubmitBody, caller: Writer, stores: Held) -> dict[str, ob
             errors[index] = InvalidError.at("tasks", index, message=f"The task's content {flaw}")
         else:
             accepted.append(_new_task(task, kind, caller, place=str(index)))
-    receipts = stores.ledger.submission.submit(accepted) if accepted else []
+    receipts = stores.ledger.submission.accept(accepted) if accepted else []
+    if len(accepted) == len(body.tasks) and not receipts:
+        raise beyond_quota()
+    errors |= {int(task.place): beyond_quota() for task in accepted[len(receipts) :]}
     return partial_answer([receipt.to_json() for receipt in receipts], errors)
 
 

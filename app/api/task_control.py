@@ -3,10 +3,14 @@
 from fastapi import APIRouter
 from pydantic import Field
 
+from app.api.shape.task import Task, TaskAnswer
 from app.broker import CONTROL_QUEUE
 from app.errors import BadRequestError, InvalidError
+from app.http.answer import answers
 from app.http.body import Body, JsonObject
 from app.http.caller import Caller, Deleter, Writer
+from app.http.example import example
+from app.http.filtering import Filters
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.request_id import current_request_id
 from app.receipts.receipt import NewTask, Receipt
@@ -20,18 +24,22 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=IdempotentRou
 class ReasonBody(Body):
     """Why somebody steps in; the receipt keeps it."""
 
+    model_config = example({"reason": "wrong input"})
+
     reason: str | None = Field(None, max_length=1_000)
 
 
 class KillManyBody(ReasonBody):
     """Which tasks to end: all that is named must hold, and something must be."""
 
+    model_config = example({"task_type": "thumbnails", "reason": "wrong input"})
+
     status: TaskStatusEnum | None = None
     task_type: str | None = Field(None, min_length=1, max_length=200)
-    filters: JsonObject | None = None
+    filters: Filters | None = None
 
 
-@router.post("/kill", status_code=202, openapi_extra=CREATES)
+@router.post("/kill", status_code=202, openapi_extra=CREATES, responses=answers(Task, status=202))
 def kill_tasks(body: KillManyBody, caller: Deleter, stores: Held) -> JsonObject:
     """The task that ends every open task of the namespace that the body selects."""
     selection = TaskSelection(body.status, body.task_type, body.filters)
@@ -52,7 +60,7 @@ def kill_tasks(body: KillManyBody, caller: Deleter, stores: Held) -> JsonObject:
     return receipt.to_json()
 
 
-@router.post("/{task_id}/kill")
+@router.post("/{task_id}/kill", responses=answers(TaskAnswer))
 def kill_task(
     task_id: str, caller: Deleter, stores: Held, body: ReasonBody | None = None
 ) -> JsonObject:
@@ -61,13 +69,13 @@ def kill_task(
     return _answer(receipt, message)
 
 
-@router.delete("/{task_id}")
+@router.delete("/{task_id}", responses=answers(TaskAnswer))
 def delete_task(task_id: str, caller: Deleter, stores: Held) -> JsonObject:
     """The same as kill: a receipt is never deleted, the task ends."""
     return kill_task(task_id, caller, stores)
 
 
-@router.post("/{task_id}/suspend")
+@router.post("/{task_id}/suspend", responses=answers(TaskAnswer))
 def suspend_task(
     task_id: str, caller: Writer, stores: Held, body: ReasonBody | None = None
 ) -> JsonObject:
@@ -92,7 +100,7 @@ def suspend_task(
     )
 
 
-@router.post("/{task_id}/resume")
+@router.post("/{task_id}/resume", responses=answers(TaskAnswer))
 def resume_task(task_id: str, caller: Writer, stores: Held) -> JsonObject:
     """Makes a SUSPENDED task PENDING, from its checkpoint, or withdraws a pause not yet begun."""
     receipt = _whole_task(stores, task_id, caller)
@@ -102,7 +110,7 @@ def resume_task(task_id: str, caller: Writer, stores: Held) -> JsonObject:
     if resumed is None:
         return _answer(stores.ledger.receipts.get(task_id), "The task was not suspended.")
     if resumed.status is TaskStatusEnum.PENDING:
-        stores.ledger.submission.send([resumed])
+        (resumed,) = stores.ledger.submission.send([resumed])
         return _answer(resumed, "The task is PENDING and goes on from its checkpoint.")
     return _answer(resumed, "The pause was withdrawn before it began.")
 

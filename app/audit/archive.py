@@ -10,10 +10,13 @@ from pymongo.database import Database
 from app.audit.effect import EffectKind
 from app.audit.family import Children
 from app.database import Document, server_time
-from app.receipts.status import TERMINAL_VALUES
+from app.receipts.hold import STATE, Admission
+from app.receipts.quota import COLLECTION as NAMESPACES
+from app.receipts.status import TERMINAL_VALUES, TaskStatusEnum
 from app.receipts.write import COLLECTION
 
 ROWS_PER_READ: Final = 1_000
+OPEN: Final = [TaskStatusEnum.PENDING.value, TaskStatusEnum.PROCESSING.value]
 
 # Not what may be large: inputs, outputs, checkpoints, reasons and tracebacks.
 _RECEIPT: Final = dict.fromkeys(
@@ -21,7 +24,7 @@ _RECEIPT: Final = dict.fromkeys(
         *("namespace_id", "queue", "status", "created_at", "updated_at", "ended_at", "expire_at"),
         *("attempt", "max_attempts", "returns", "version", "published_at", "not_before"),
         *("parent_task_id", "ordinal", "units", "fan_out", "lease", "last_token"),
-        *("cancellation", "suspension"),
+        *("cancellation", "suspension", "admission"),
         *(f"history.{name}" for name in ("seq", "from", "to", "at", "attempt")),
     ),
     1,
@@ -44,6 +47,7 @@ class Archive:
     def __init__(self, database: Database[Document]) -> None:
         self._database = database
         self._tasks = database[COLLECTION]
+        self._namespaces = database[NAMESPACES]
 
     def now(self) -> datetime:
         """MongoDB's clock."""
@@ -77,6 +81,32 @@ class Archive:
         stages: list[Document] = [{"$match": held}, {"$group": both}, {"$match": differ}]
         for row in self._tasks.aggregate(stages, allowDiskUse=True):
             yield row["one"], row["other"]
+
+    def doors(self, namespace_ids: Sequence[str]) -> dict[str, datetime]:
+        """When somebody last looked for room in each namespace's quota, where anybody did."""
+        if not namespace_ids:
+            return {}
+        asked = {"_id": {"$in": list(namespace_ids)}, "door_at": {"$exists": True}}
+        return {row["_id"]: row["door_at"] for row in self._namespaces.find(asked, {"door_at": 1})}
+
+    def overfull(self) -> Iterator[tuple[str, int, int]]:
+        """Namespaces where more tasks were let in than their quotas have room for: how many
+        have not ended, of those let in since the quota was last changed, and the limit.
+        """
+        for row in self._namespaces.find({"quotas.max_running": {"$ne": None}}, {"_id": 1}):
+            with self._database.client.start_session(snapshot=True) as moment:
+                namespace = self._namespaces.find_one(row, {"quotas": 1}, session=moment)
+                if namespace is None or namespace["quotas"]["max_running"] is None:
+                    continue
+                let_in = {
+                    STATE: Admission.ADMITTED.value,
+                    "status": {"$in": OPEN},
+                    "namespace_id": namespace["_id"],
+                    "admission.at": {"$gt": namespace["quotas"]["changed_at"]},
+                }
+                inside = self._tasks.count_documents(let_in, session=moment)
+            if inside > (limit := namespace["quotas"]["max_running"]):
+                yield namespace["_id"], inside, limit
 
     def effects(self, kind: EffectKind) -> Iterator[list[Document]]:
         """All effects of a kind in pages, those of one key next to each other."""

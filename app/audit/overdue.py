@@ -11,6 +11,7 @@ from typing import Final
 from app.audit.family import NO_CHILDREN, Children
 from app.audit.history import PROCESSING
 from app.database import Document
+from app.receipts.hold import Admission
 from app.receipts.status import TERMINAL, TaskStatusEnum
 
 PENDING: Final = TaskStatusEnum.PENDING.value
@@ -22,13 +23,15 @@ class Sight:
     """A moment, and what stood around the receipts then.
 
     `margin` is how long sweeps may take; each is ticked every few seconds. `children` by the id
-    of their parent; `depths` by queue, the messages that wait there, without queues not asked.
+    of their parent; `depths` by queue, the messages that wait there, without queues not asked;
+    `doors` by namespace, when somebody last looked for room in its quota.
     """
 
     now: datetime
     margin: timedelta
     children: Mapping[str, Children]
     depths: Mapping[str, int]
+    doors: Mapping[str, datetime]
 
     def late(self, since: datetime, what: str) -> str | None:
         """`what` happened so long ago, or None: not longer than the margin."""
@@ -53,16 +56,24 @@ def unsent_message(receipt: Document, sight: Sight) -> str | None:
     A queue that is merely long breaks nothing; one that is empty has lost the messages of all
     that still wait for it.
     """
-    if not counts_on_message(receipt):
+    if not counts_on_message(receipt) or is_held(receipt):
         return None
-    due_at = receipt["not_before"] or receipt["created_at"]
-    due_at = max([due_at, *(entry["at"] for entry in receipt["history"][-1:])])
+    due_at = _due_at(receipt)
     sent_at = receipt["published_at"]
     if sent_at is None:
         return sight.late(due_at, "no message was sent since it was due")
     if sight.depths.get(receipt["queue"]) == 0:
         return sight.late(max(due_at, sent_at), "its queue is empty, and its message was sent")
     return None
+
+
+def shut_door(receipt: Document, sight: Sight) -> str | None:
+    """A task that waits for room in its namespace's quota, where nobody looks for any."""
+    if not counts_on_message(receipt) or not is_held(receipt):
+        return None
+    opened_at = sight.doors.get(receipt["namespace_id"])
+    since = max(filter(None, (_due_at(receipt), opened_at)))
+    return sight.late(since, "nobody looked for room in its namespace's quota since")
 
 
 def idle_cancellation(receipt: Document, sight: Sight) -> str | None:
@@ -123,9 +134,20 @@ def counts_on_message(receipt: Document) -> bool:
     return receipt["status"] == PENDING and not is_asked_to_stop
 
 
+def is_held(receipt: Document) -> bool:
+    """Whether it is to have no message until its namespace's quota has room."""
+    return (receipt.get("admission") or {}).get("state") == Admission.HELD
+
+
 def is_to_end(receipt: Document) -> bool:
     """Whether it waits, and was asked to end."""
     return receipt["status"] in WAITING and receipt["cancellation"] is not None
+
+
+def _due_at(receipt: Document) -> datetime:
+    times: list[datetime] = [receipt["not_before"] or receipt["created_at"]]
+    times += [entry["at"] for entry in receipt["history"][-1:]]
+    return max(times)
 
 
 def _is_parent_at_rest(receipt: Document) -> bool:

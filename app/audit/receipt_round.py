@@ -24,6 +24,7 @@ SUSPECTS_HELD: Final = 100_000
 IN_SIGHT: Final[Sequence[Callable[[Document, Sight], str | None]]] = (
     overdue.lost_lease,
     overdue.unsent_message,
+    overdue.shut_door,
     overdue.idle_cancellation,
     overdue.idle_suspension,
     overdue.uncalled_parent,
@@ -56,6 +57,9 @@ class ReceiptRound:
         self._look_again(suspects)
         for one, other in self._archive.shared_tokens():
             self._findings.add(Rule.TWO_LEASES, other, f"the token of its lease holds {one} too")
+        for namespace_id, inside, limit in self._archive.overfull():
+            detail = f"{inside} tasks were let in, and its quota has room for {limit}"
+            self._findings.add(Rule.OVER_QUOTA, namespace_id, detail)
 
     def _look(self, page: Sequence[Document]) -> list[Document]:
         """Judges each receipt by itself; returns those that the other rules can read."""
@@ -130,11 +134,13 @@ class ReceiptRound:
             if self._has_all_children(each, now) or overdue.is_to_end(each)
         ]
         queues = {each["queue"] for each in receipts if overdue.counts_on_message(each)}
+        quotas = {each["namespace_id"] for each in receipts if overdue.is_held(each)}
         return Sight(
             now,
             self._bounds.margin,
             children=self._archive.children(parent_ids),
             depths=self._copies.depths(queues) if self._copies else {},
+            doors=self._archive.doors(sorted(quotas)),
         )
 
     def _has_all_children(self, receipt: Document, now: datetime) -> bool:

@@ -33,7 +33,12 @@ RECEIPT: Final[Shape] = {
     "history": list,
 }
 # What younger receipts have more than older ones.
-YOUNGER: Final[Shape] = {"suspension": _PART, "returns": int, "last_token": _TEXT}
+YOUNGER: Final[Shape] = {
+    "suspension": _PART,
+    "returns": int,
+    "last_token": _TEXT,
+    "admission": dict,
+}
 CHILD: Final[Shape] = {"ordinal": int, "units": int}
 
 PARTS: Final[Mapping[str, Shape]] = {
@@ -41,6 +46,7 @@ PARTS: Final[Mapping[str, Shape]] = {
     "fan_out": {"units": int, "conclusions": int, "called_at": datetime},
     "cancellation": {"requested_at": datetime, "outcome": _TEXT},
     "suspension": {"requested_at": datetime},
+    "admission": {"state": str, "queue": str, "at": _TIME},
 }
 ENTRY: Final[Shape] = {"seq": int, "from": _TEXT, "to": str, "at": datetime, "attempt": int}
 

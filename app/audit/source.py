@@ -1,6 +1,7 @@
 """The stores that a verification from the command line reads."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +28,18 @@ def settings_of(ready_file: Path | None) -> Settings:
     settings = load_settings()
     if ready_file is None:
         return settings
+    return settings.model_copy(update=told_by(ready_file, ("mongo_url", "redis_url")))
+
+
+def told_by(ready_file: Path, names: Iterable[str]) -> dict[str, str]:
+    """These entries of the file that a running `waybill up` wrote, or `SettingsError`."""
     try:
         ready = json.loads(ready_file.read_text())
-        urls = {name: str(ready[name]) for name in ("mongo_url", "redis_url")}
+        return {name: str(ready[name]) for name in names}
     except OSError as exc:
         raise SettingsError(f"{ready_file} cannot be read: {exc.strerror}") from exc
     except (ValueError, TypeError, KeyError) as exc:
         raise SettingsError(f"{ready_file} is not what `waybill up --ready-file` writes") from exc
-    return settings.model_copy(update=urls)
 
 
 def verified(settings: Settings, allowance: Allowance, *, listed: int) -> Report:

@@ -23,6 +23,7 @@ class Rule(StrEnum):
     LEASE_ON_IDLE_TASK = "lease-on-idle-task"
     RUNNING_WITHOUT_LEASE = "running-without-lease"
     OVERDUE = "overdue"
+    OVER_QUOTA = "over-quota"
     ORPHAN_CHILD = "orphan-child"
     CHILD_OUTLIVES_PARENT = "child-outlives-parent"
     CONCLUDED_EARLY = "concluded-early"
@@ -62,6 +63,10 @@ PROMISES: Final[dict[Rule, str]] = {
     Rule.OVERDUE: (
         "Nothing waits much longer than it should: lost leases are taken back, due tasks have "
         "messages, what was asked is carried out, and parents whose children ended are called."
+    ),
+    Rule.OVER_QUOTA: (
+        "No namespace has more tasks let in at once than its quota had room for since its last "
+        "change."
     ),
     Rule.ORPHAN_CHILD: "The parent of a task is there.",
     Rule.CHILD_OUTLIVES_PARENT: "The children of a task that ended end soon after it.",

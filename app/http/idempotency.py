@@ -5,15 +5,16 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
-from app.access.idempotency import Claimed, IdempotencyStore, Kept, Refused
-from app.errors import AlreadyExistsError, InvalidError
-from app.http.caller import caller_of
+from app.access.idempotency import Claimed, IdempotencyStore, Kept, KeptSeed, Refused
+from app.errors import AlreadyExistsError, InvalidError, StillInProgressError
+from app.http.caller import caller_of, key_of
 from app.identity import repeatable_ids
 from app.stores import stores_of
 
@@ -37,59 +38,98 @@ CREATES: Final[dict[str, Any]] = {
     ],
 }
 
+# The same for a route of the whole organization whose answer holds a secret. The answer is made
+# again for a repeated request, from what is stored and from what the caller sent, never kept.
+SECRET: Final = "secret"
+CREATES_SECRET: Final[dict[str, Any]] = {**CREATES, MARK: SECRET}
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class IdempotentRoute(APIRoute):
-    """A route that honours `Idempotency-Key` when it is marked with `CREATES`."""
+    """A route for callers with a key, looked up before the body is read.
+
+    It honours `Idempotency-Key` when it is marked with `CREATES` or `CREATES_SECRET`.
+    """
 
     def get_route_handler(self) -> Handler:
         handler = super().get_route_handler()
-        if not (self.openapi_extra or {}).get(MARK):
-            return handler
+        mark = (self.openapi_extra or {}).get(MARK)
 
         async def once(request: Request) -> Response:
+            await key_of(request)
             key = request.headers.get(HEADER)
-            return await handler(request) if key is None else await _once(request, key, handler)
+            if not mark or key is None:
+                return await handler(request)
+            return await _once(request, key, handler, keeps_answer=mark != SECRET)
 
         return once
 
 
-async def _once(request: Request, key: str, handler: Handler) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What is remembered of a request: with its answer, or only that it succeeded."""
+
+    store: IdempotencyStore
+    entry_id: str
+    keeps_answer: bool
+
+    async def settle(self, token: str, response: Response) -> None:
+        """Remembers a success; a failure frees the key."""
+        if not 200 <= response.status_code < 300:
+            await self.release(token)
+        elif self.keeps_answer:
+            await run_in_threadpool(self.store.keep, self.entry_id, token, _kept(response))
+        else:
+            await run_in_threadpool(self.store.keep_seed, self.entry_id, token)
+
+    async def release(self, token: str) -> None:
+        await run_in_threadpool(self.store.release, self.entry_id, token)
+
+
+async def _once(request: Request, key: str, handler: Handler, *, keeps_answer: bool) -> Response:
     if not USABLE.fullmatch(key):
         message = f"{HEADER} has 1 to 255 printable ASCII characters without spaces"
         raise InvalidError.at("header", HEADER, message=message)
     store = stores_of(request).idempotency
-    caller = await caller_of(request)
-    entry_id = _digest(caller.key_id, caller.namespace_id, request.method, request.url.path, key)
+    place = await _place(request, whole_organization=not keeps_answer)
+    entry = _Entry(store, _digest(*place, request.method, request.url.path, key), keeps_answer)
     content = _digest(request.url.query, _canonical(await request.body()))
-    match await run_in_threadpool(store.claim, entry_id, content):
+    match await run_in_threadpool(store.claim, entry.entry_id, content):
         case Claimed(token, seed):
             with repeatable_ids(seed):
-                return await _run(request, handler, store, entry_id, token)
+                return await _run(request, handler, entry, token)
         case Kept(status, body):
             return _replay(status, body)
+        case KeptSeed(seed):
+            with repeatable_ids(seed):
+                response = await handler(request)
+            response.headers[REPLAYED] = "true"
+            return response
         case Refused.OTHER_CONTENT:
             raise AlreadyExistsError(f"This {HEADER} was used with another body: take a new one")
         case _:
-            raise AlreadyExistsError(
+            raise StillInProgressError(
                 f"The first request with this {HEADER} is still in progress: try again later"
             )
 
 
-async def _run(
-    request: Request, handler: Handler, store: IdempotencyStore, entry_id: str, token: str
-) -> Response:
-    """Runs the first request; its answer is kept if it succeeded, else the key is free again."""
+async def _place(request: Request, *, whole_organization: bool) -> tuple[str, str]:
+    """The key that calls, and the namespace where the request has one."""
+    if whole_organization:
+        return (await key_of(request)).key_id, ""
+    caller = await caller_of(request)
+    return caller.key_id, caller.namespace_id
+
+
+async def _run(request: Request, handler: Handler, entry: _Entry, token: str) -> Response:
+    """Runs the first request; what came of it is remembered if it succeeded, else it may rerun."""
     try:
         response = await handler(request)
     except Exception:
-        await run_in_threadpool(store.release, entry_id, token)
+        await entry.release(token)
         raise
-    if 200 <= response.status_code < 300:
-        await run_in_threadpool(store.keep, entry_id, token, _kept(response))
-    else:
-        await run_in_threadpool(store.release, entry_id, token)
+    await entry.settle(token, response)
     return response
 
 

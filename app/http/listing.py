@@ -9,7 +9,9 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import InvalidError
-from app.http.body import Body
+from app.http.body import Body, Flag, Integer
+from app.http.example import example
+from app.http.filtering import Filters
 from app.query.cursor import Direction, Sort
 from app.query.field import Location
 from app.query.page import DEFAULT_LIMIT, DEFAULT_SORT, MAX_LIMIT, MAX_SKIP, ListQuery, Page
@@ -51,10 +53,17 @@ class SortBody(Body):
 class ListBody(Place):
     """The body of every list; a list with more of its own adds fields."""
 
-    filters: JsonObject | None = None
+    model_config = example({"filters": {"metadata.team": "web"}, "include_total": True})
+
+    limit: Integer | None = Field(default=None, ge=1, le=MAX_LIMIT)
+    page_size: Integer | None = Field(default=None, ge=1, le=MAX_LIMIT)
+    page: Integer | None = Field(default=None, ge=1)
+    offset: Integer | None = Field(default=None, ge=0)
+    include_total: Flag | None = None
+    filters: Filters | None = None
     sort: SortBody | None = None
     search: Search | None = None
-    case_sensitive: bool = False
+    case_sensitive: Flag = False
 
 
 def list_query(

@@ -25,12 +25,15 @@ from app.errors import (
     PayloadTooLargeError,
     PermanentError,
     Problem,
+    StillInProgressError,
+    TooManyRequestsError,
     TransientError,
     UnauthorizedError,
 )
 
 UNAVAILABLE: Final = "The database does not answer at the moment: try again in a few seconds"
 UNEXPECTED: Final = "Something went wrong on our side; the request id finds it in the logs"
+IN_PROGRESS_RETRY_AFTER_S: Final = 1
 RETRY_AFTER_S: Final = 2  # an election of a new primary takes about this long
 
 # The names are those of the contract; a status that it does not name takes the nearest kind.
@@ -56,6 +59,7 @@ STATUSES: Final[Mapping[type[CallerError], int]] = {
     AlreadyExistsError: 409,
     PayloadTooLargeError: 413,
     InvalidError: 422,
+    TooManyRequestsError: 429,
 }
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -67,7 +71,11 @@ def status_of(error: CallerError) -> int:
 
 
 def details_of(error: Exception) -> dict[str, object]:
-    """`{"validation_errors": [{type, location[], message}]}` of an `InvalidError`, else empty."""
+    """What a client can act on: `{"validation_errors": [{type, location[], message}]}` of an
+    `InvalidError`, `{"idempotency": "in_progress"}` of a `StillInProgressError`, else nothing.
+    """
+    if isinstance(error, StillInProgressError):
+        return {"idempotency": "in_progress"}  # what tells it from every other 409
     if not isinstance(error, InvalidError):
         return {}
     return {
@@ -100,9 +108,14 @@ def answer(
     details: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The one shape of a failed answer."""
-    content = {"success": False, "status": status, "error": _error(status, message, details or {})}
+    """A failed answer."""
+    content = failure_json(status, message, details or {})
     return JSONResponse(content, status, headers=dict(headers) if headers else None)
+
+
+def failure_json(status: int, message: str, details: Mapping[str, object]) -> dict[str, object]:
+    """The one shape of a failed answer."""
+    return {"success": False, "status": status, "error": _error(status, message, details)}
 
 
 def _error(status: int, message: str, details: Mapping[str, object]) -> dict[str, object]:
@@ -120,6 +133,10 @@ def _caller(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, CallerError)
     status = status_of(exc)
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    if isinstance(exc, TooManyRequestsError):
+        headers = {"Retry-After": str(exc.retry_after_s)}
+    if isinstance(exc, StillInProgressError):
+        headers = {"Retry-After": str(IN_PROGRESS_RETRY_AFTER_S)}
     return answer(status, str(exc), details_of(exc), headers)
 
 

@@ -21,7 +21,7 @@ MAX_CONDITIONS: Final = 100
 
 AND, OR, NOT, CASE = "AND", "OR", "NOT", "case_sensitive"
 GROUPS: Final[Mapping[str, str]] = {AND: "$and", OR: "$or", NOT: "$nor"}
-CONDITION_KEYS: Final = frozenset({"field", "operator", "value"})
+CONDITION_KEYS: Final = frozenset({"field", "operator", "value", CASE})
 
 
 def compile_filters(
@@ -36,7 +36,8 @@ def compile_filters(
     A group is `{"AND": [...], "OR": [...], "NOT": [...]}`, NOT meaning that none of its members
     holds; a condition is `{"field", "operator", "value"}`; any other key is the shorthand
     `{"field": value}`, a list standing for `in`. Parts of one object are joined by AND, an empty
-    list asks nothing. The four text operators ignore case unless `case_sensitive` is true.
+    list asks nothing. The four text operators ignore case unless `case_sensitive` is true where
+    they stand or anywhere around it: the public client sends false with every part.
     Raises `InvalidError` and nothing else.
     """
     if filters is None:
@@ -56,10 +57,10 @@ class _Compiler:
         if not isinstance(node, dict):
             message = "a filter is an object: a group (AND, OR, NOT), a condition or shorthand"
             raise InvalidError.at(*location, message=message)
+        if CASE in node:
+            case = values.flag(node[CASE], (*location, CASE)) or case
         if "field" in node:
             return self.condition(node, location, case)
-        if CASE in node:
-            case = values.flag(node[CASE], (*location, CASE))
         parts: list[Document] = []
         for key, inner in node.items():
             if key in GROUPS:

@@ -40,13 +40,15 @@ class ListQuery:
     """What a request asks of a list. `filters` and `also` are as sent, still to be checked.
 
     `also` is shorthand from the body's top level, joined to the filters by AND. A page is found
-    by `cursor` or by `skip`, never both; `page` is given back when the request used it.
+    by `cursor` or by `skip`, never both; `page` is given back when the request used it. `now` is
+    a condition of ours that may change from page to page, so that no cursor depends on it.
     """
 
     filters: object = None
     also: Mapping[str, object] = field(default_factory=dict)
     search: str | None = None
     case_sensitive: bool = False
+    now: Document = field(default_factory=dict)
     sort: Sort = DEFAULT_SORT
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
@@ -87,6 +89,7 @@ def list_page(
     order = sort_field(query.sort, fields)
     condition = condition_of(scope, query, fields)
     asked = digest(condition, query.sort)
+    condition = joined([condition, query.now])
     segments: list[Document] = [{}]
     if query.cursor is not None:
         cursor = read_cursor(query.cursor, asked, order)

@@ -4,6 +4,9 @@ Every key has a TTL. A copy carries its receipt's version and an older version n
 newer one. A copy of a task that has not ended is believed for a few seconds only, so that a
 refresh lost between MongoDB and Redis cannot mislead anybody for long; a terminal receipt never
 changes, so its copy holds for the whole TTL.
+
+A write is announced on the task's channel in the same round trip, for those who watch it; an
+announcement may be lost.
 """
 
 import json
@@ -15,10 +18,14 @@ from redis import Redis, RedisError
 
 from app.receipts.pause import Pause
 from app.receipts.receipt import NO_PLACE, Place, Receipt
+from app.receipts.status import TERMINAL, TaskStatusEnum
+from app.receipts.tally import COUNT, KEY, NO_COUNTS, Counts, Tally, packed
 
 log = structlog.get_logger(__name__)
 
 KEY_PREFIX: Final = "waybill:task:"
+CHANNEL_PREFIX: Final = "waybill:watch:"
+UNANNOUNCED: Final = ""
 
 # Running tasks refresh their copy every second or so; a waiting one costs a read of MongoDB
 # this often at most.
@@ -28,15 +35,19 @@ OPEN_COPY_TRUST_MS: Final = 3_000
 MAX_COPY_BYTES: Final = 256 * 1024
 
 # KEYS[1] the copy; ARGV version, namespace, terminal (0 or 1), etag, body, TTL in ms, trust in
-# ms, by Redis's own clock. A read of MongoDB that is as new as the copy renews the trust in it.
-_PUT: Final = """
+# ms, by Redis's own clock, what COUNT takes, the channel that hears of a new version, and status.
+# A read of MongoDB that is as new as the copy renews the trust in it. The copy is made even where
+# the account may not publish.
+_PUT: Final = f"""{COUNT}
 local held = redis.call('HGET', KEYS[1], 'version')
 if held and tonumber(held) > tonumber(ARGV[1]) then return 0 end
 local now = redis.call('TIME')
 local until_ms = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[7]
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'namespace', ARGV[2], 'terminal', ARGV[3],
-           'etag', ARGV[4], 'body', ARGV[5], 'until_ms', string.format('%.0f', until_ms))
+           'etag', ARGV[4], 'body', ARGV[5], 'until_ms', string.format('%.0f', until_ms),
+           'status', ARGV[10])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if ARGV[9] ~= '' and held ~= ARGV[1] then redis.pcall('PUBLISH', ARGV[9], ARGV[1]) end
 return 1
 """
 
@@ -46,21 +57,24 @@ class Copy:
     """A receipt's JSON (UTF-8 bytes) as Redis holds it."""
 
     namespace_id: str
+    version: int
     etag: str
-    terminal: bool
+    status: TaskStatusEnum
     body: bytes
 
     @classmethod
     def from_reply(cls, fields: list[bytes | None], now: tuple[int, int]) -> Self | None:
         """The copy in a reply to HMGET and TIME, or None where there is none to believe."""
-        namespace, etag, terminal, body, until_ms = fields
-        if namespace is None or etag is None or body is None or until_ms is None:
+        namespace, version, etag, status, body, until_ms = fields
+        if namespace is None or version is None or etag is None:
+            return None
+        if status is None or body is None or until_ms is None:
             return None
         seconds, microseconds = now
-        is_terminal = terminal == b"1"
-        if not is_terminal and seconds * 1000 + microseconds // 1000 > int(until_ms):
+        copied = TaskStatusEnum(status.decode())
+        if copied not in TERMINAL and seconds * 1000 + microseconds // 1000 > int(until_ms):
             return None
-        return cls(namespace.decode(), etag.decode(), is_terminal, body)
+        return cls(namespace.decode(), int(version), etag.decode(), copied, body)
 
 
 def etag_of(receipt: Receipt, place: Place) -> str:
@@ -77,24 +91,33 @@ def render(receipt: Receipt, *, place: Place, from_mongodb: bool) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-FIELDS: Final = ("namespace", "etag", "terminal", "body", "until_ms")
+FIELDS: Final = ("namespace", "version", "etag", "status", "body", "until_ms")
 
 
 class ReceiptCache:
     """Writes the copies. A Redis that does not answer is logged and otherwise ignored."""
 
     def __init__(self, redis: Redis, *, ttl_s: int) -> None:
+        self.tally = Tally(redis)
+        self._redis = redis
         self._put = redis.register_script(_PUT)
         self._ttl_ms = ttl_s * 1000
         self._pause = Pause()
 
-    def put(self, receipt: Receipt, *, place: Place = NO_PLACE) -> None:
-        """Stores the copy unless a newer one is there; safe to repeat."""
+    def put(self, receipt: Receipt, *, counts: Counts = NO_COUNTS) -> None:
+        """Stores the copy of what was written unless a newer one is there, announces it, and adds
+        the counts; safe to repeat without these.
+        """
+        self._write(receipt, NO_PLACE, counts, CHANNEL_PREFIX + receipt.task_id)
+
+    def refill(self, receipt: Receipt, *, place: Place) -> None:
+        """Stores the copy of what was read unless a newer one is there."""
+        self._write(receipt, place, NO_COUNTS, UNANNOUNCED)
+
+    def _write(self, receipt: Receipt, place: Place, counts: Counts, channel: str) -> None:
         if self._pause.is_on:
             return
         body = render(receipt, place=place, from_mongodb=False)
-        if len(body) > MAX_COPY_BYTES:
-            return
         arguments: list[bytes | str | int] = [
             receipt.version,
             receipt.namespace_id,
@@ -103,9 +126,17 @@ class ReceiptCache:
             body,
             self._ttl_ms,
             OPEN_COPY_TRUST_MS,
+            packed(counts),
+            channel,
+            receipt.status.value,
         ]
         try:
-            self._put(keys=[KEY_PREFIX + receipt.task_id], args=arguments)
+            if len(body) <= MAX_COPY_BYTES:
+                self._put(keys=[KEY_PREFIX + receipt.task_id, KEY], args=arguments)
+                return
+            self.tally.add(counts)
+            if channel:
+                self._redis.publish(channel, receipt.version)
         except RedisError as exc:
             self._pause.begin()
             log.warning("receipt.copy_failed", task_id=receipt.task_id, error=type(exc).__name__)

@@ -15,6 +15,7 @@ from app.receipts.family import FamilyStore
 from app.receipts.receipt import Receipt
 from app.receipts.status import TERMINAL_VALUES, TaskStatusEnum
 from app.receipts.store import ReceiptStore
+from app.receipts.tally import OTHER, Measure, added
 from app.receipts.transition import NOW, Move, earlier, later, literal
 from app.receipts.write import BRIEF
 
@@ -22,6 +23,7 @@ BEFORE_START: Final = "canceled before it started"
 WHILE_WAITING: Final = "canceled while it waited for its next attempt"
 WHILE_RUNNING: Final = "canceled while it ran, at its own checkpoint"
 BY_FORCE: Final = "canceled while it ran, its process was ended"
+WORKER_LOST: Final = "its worker was lost"
 UNREACHABLE: Final = "unreachable so far: its worker has not ended it in time"
 
 # Over the patience between the signals that end a process, and a beat of its keeper.
@@ -136,7 +138,9 @@ class CancellationStore:
         move = Move(WAITING, TaskStatusEnum.CANCELED, actor=actor, reason=reason)
         intent = {"$ifNull": ["$cancellation", self._intent(actor, reason)]}
         sets = {"cancellation": {"$mergeObjects": [intent, {"outcome": _WAITED}]}}
-        return self._receipts.move_many(move, sets=sets, among=among)
+        ended = self._receipts.move_many(move, sets=sets, among=among)
+        self._receipts.cache.tally.add(added(Measure.KILLED, WHILE_WAITING, OTHER, ended))
+        return ended
 
     def _ask(self, among: Mapping[str, object], *, actor: str, reason: str | None) -> None:
         self._receipts.change_many(

@@ -5,6 +5,7 @@ from typing import Final
 
 import bson
 
+from app import tracing
 from app.database import Document
 from app.errors import PermanentError
 from app.json_value import json_flaw
@@ -41,7 +42,10 @@ def require_storable(what: str, value: object) -> None:
 
 
 def new_document(task_id: str, task: NewTask, *, at: datetime) -> Document:
-    """A receipt as it is first stored; `published_at` is hoped for, and undone if it fails."""
+    """A receipt as it is first stored; `published_at` is hoped for, and undone if it fails.
+
+    It belongs to the trace of what stores it, if that has one.
+    """
     status = TaskStatusEnum.PENDING
     assert status in INITIAL
     first = {
@@ -86,4 +90,10 @@ def new_document(task_id: str, task: NewTask, *, at: datetime) -> Document:
         "published_at": at,
         "not_before": None,
         "history": [first],
+        **_traced(),
     }
+
+
+def _traced() -> Document:
+    traceparent = tracing.current()
+    return {} if traceparent is None else {"trace": traceparent}

@@ -8,6 +8,7 @@ concludes it, once. A crash anywhere in between is found by the `conclude` sweep
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from pymongo import UpdateOne
@@ -15,10 +16,12 @@ from pymongo import UpdateOne
 from app.database import Document
 from app.identity import derived_id
 from app.receipts.draft import new_document
+from app.receipts.lane import LaneStore
 from app.receipts.progress import Progress, advance, begin
 from app.receipts.receipt import NewTask, Piece, Receipt
 from app.receipts.status import TERMINAL_VALUES, TaskStatusEnum
 from app.receipts.store import Holder, ReceiptStore
+from app.receipts.tally import Measure, added
 from app.receipts.transition import NOW, earlier, literal
 from app.receipts.write import BRIEF
 
@@ -58,9 +61,10 @@ class Children:
 class FamilyStore:
     """Parents and children among the receipts."""
 
-    def __init__(self, receipts: ReceiptStore) -> None:
+    def __init__(self, receipts: ReceiptStore, lanes: LaneStore) -> None:
         self._receipts = receipts
         self._tasks = receipts.tasks
+        self._lanes = lanes
 
     def create_children(
         self, parent: Receipt, task_type: str, pieces: Iterable[Piece], *, at: datetime
@@ -69,17 +73,19 @@ class FamilyStore:
 
         A child's id comes of its parent and ordinal: planning again after a crash adds nothing.
         """
-        units = 0
-        writes: list[UpdateOne] = []
-        for piece in pieces:
-            units += piece.units
-            child = _child_document(parent, task_type, piece, at=at)
-            writes.append(UpdateOne({"_id": child["_id"]}, {"$setOnInsert": child}, upsert=True))
-            if len(writes) == CHILDREN_PER_WRITE:
-                self._tasks.bulk_write(writes, ordered=False)
-                writes = []
-        if writes:
-            self._tasks.bulk_write(writes, ordered=False)
+        units = stored = 0
+        left = iter(pieces)
+        while some := list(islice(left, CHILDREN_PER_WRITE)):
+            lane = self._lanes.lane(parent.queue, namespace_id=parent.namespace_id, count=len(some))
+            children = [_child_document(parent, task_type, each, lane, at=at) for each in some]
+            writes = [
+                UpdateOne({"_id": child["_id"]}, {"$setOnInsert": child}, upsert=True)
+                for child in children
+            ]
+            stored += self._tasks.bulk_write(writes, ordered=False).upserted_count
+            units += sum(piece.units for piece in some)
+        pending = added(Measure.MOVED, TaskStatusEnum.PENDING, task_type, stored)
+        self._receipts.cache.tally.add(pending)
         return units
 
     def fan_out(self, parent: Receipt, token: str, *, units: int) -> Receipt | None:
@@ -241,7 +247,9 @@ def _counts(output: object) -> list[tuple[str, int]]:
     ]
 
 
-def _child_document(parent: Receipt, task_type: str, piece: Piece, *, at: datetime) -> Document:
+def _child_document(
+    parent: Receipt, task_type: str, piece: Piece, queue: str, *, at: datetime
+) -> Document:
     child_id = derived_id("tsk", like=parent.task_id, key=f"{parent.task_id}:{piece.ordinal}")
     task = NewTask(
         task_type=task_type,
@@ -250,7 +258,7 @@ def _child_document(parent: Receipt, task_type: str, piece: Piece, *, at: dateti
         actor=f"task:{parent.task_id}",
         additional_data=parent.additional_data,
         max_attempts=parent.max_attempts,
-        queue=parent.queue,
+        queue=queue,
     )
     return {
         **new_document(child_id, task, at=at),

@@ -17,6 +17,10 @@ COLLECTION: Final = "job_types"
 # Workers say what they serve once an hour.
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 
+INDEXES: Final = [
+    IndexModel([("registered_at", 1)], expireAfterSeconds=int(FORGOTTEN_AFTER.total_seconds()))
+]
+
 
 @dataclass(frozen=True, slots=True)
 class JobType:
@@ -61,8 +65,7 @@ class JobTypeStore:
 
     def ensure_indexes(self) -> None:
         """Makes the index that forgets types which no worker serves any more; safe to repeat."""
-        seconds = int(FORGOTTEN_AFTER.total_seconds())
-        self._types.create_indexes([IndexModel([("registered_at", 1)], expireAfterSeconds=seconds)])
+        self._types.create_indexes(INDEXES)
 
     def all(self) -> dict[str, JobType]:
         """Every registered type by its name."""

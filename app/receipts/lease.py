@@ -3,6 +3,7 @@
 Only MongoDB's clock decides whether a lease has expired.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,11 +13,12 @@ import structlog
 from pymongo.errors import OperationFailure
 
 from app.database import Document, server_time
-from app.receipts.cancellation import CancellationStore
+from app.receipts.cancellation import WORKER_LOST, CancellationStore
 from app.receipts.family import RELEASED
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
+from app.receipts.tally import Measure, added
 from app.receipts.transition import NOW, Move, later, literal
 from app.receipts.write import BRIEF
 
@@ -97,7 +99,14 @@ class LeaseStore:
                 continue
             if moved is not None:
                 reaped.append(moved)
+        self._count(reaped)
         return reaped
+
+    def _count(self, reaped: Collection[Receipt]) -> None:
+        counts = Counter[str]()
+        for receipt in reaped:
+            counts.update(added(Measure.EXPIRED, receipt.status, receipt.task_type))
+        self._receipts.cache.tally.add(counts)
 
     def _reap_one(self, receipt: Receipt, lease: dict[str, str]) -> Receipt | None:
         worker = lease["worker"]
@@ -107,7 +116,7 @@ class LeaseStore:
         }
         lost = f"The worker {worker} was lost while it ran attempt {receipt.attempt}."
         if receipt.cancellation is not None:
-            sets = {"cancellation.outcome": literal("its worker was lost")}
+            sets = {"cancellation.outcome": literal(WORKER_LOST)}
             move = _reaped(TaskStatusEnum.CANCELED, lost, worker)
             return self._end(receipt, move, sets=sets, guard=guard)
         guard["cancellation"] = None  # where it was asked for since, the next sweep cancels it

@@ -9,15 +9,18 @@ from pymongo.database import Database
 from redis import Redis
 
 from app.database import Document
+from app.receipts.admission import AdmissionStore
 from app.receipts.cache import ReceiptCache
 from app.receipts.cancellation import CancellationStore
 from app.receipts.family import FamilyStore
 from app.receipts.job_type import JobTypeStore
 from app.receipts.killer import Killer
+from app.receipts.lane import LaneStore
 from app.receipts.lease import LeaseStore
 from app.receipts.publisher import Publisher
 from app.receipts.pulse import PulseStore
 from app.receipts.queue import QueueStore
+from app.receipts.quota import NO_QUOTA, Quota, QuotaStore
 from app.receipts.store import ReceiptStore
 from app.receipts.submission import Submission
 from app.receipts.suspension import SuspensionStore
@@ -25,6 +28,15 @@ from app.settings import Settings, required
 
 # The copies are never needed, so a Redis that is slow must not hold a write up for longer.
 COPY_TIMEOUT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long a lease lasts, a killed job has to end itself, a message may be on its way."""
+
+    lease: timedelta
+    grace: timedelta
+    lost_after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class Ledger:
     job_types: JobTypeStore
     pulse: PulseStore
     publisher: Publisher
+    admissions: AdmissionStore
     submission: Submission
     killer: Killer
 
@@ -70,9 +83,12 @@ class Ledger:
         return cls.over(
             receipts,
             Publisher(celery),
-            lease=lease,
-            grace=timedelta(seconds=settings.kill_grace_s),
-            lost_after=timedelta(seconds=settings.republish_after_s),
+            Times(
+                lease=lease,
+                grace=timedelta(seconds=settings.kill_grace_s),
+                lost_after=timedelta(seconds=settings.republish_after_s),
+            ),
+            quota=Quota(settings.max_running_tasks, settings.max_pending_tasks),
         )
 
     @classmethod
@@ -80,27 +96,32 @@ class Ledger:
         cls,
         receipts: ReceiptStore,
         publisher: Publisher,
+        times: Times,
         *,
-        lease: timedelta,
-        grace: timedelta,
-        lost_after: timedelta,
+        quota: Quota = NO_QUOTA,
     ) -> Self:
-        """All that stands on one store of receipts and one publisher."""
+        """All that stands on one store of receipts and one publisher; `quota` is for namespaces
+        that name none.
+        """
         database = receipts.tasks.database
-        families = FamilyStore(receipts)
-        cancellations = CancellationStore(receipts, families, grace=grace)
-        queue = QueueStore(receipts, lost_after=lost_after)
+        lanes = LaneStore(receipts.tasks)
+        families = FamilyStore(receipts, lanes)
+        cancellations = CancellationStore(receipts, families, grace=times.grace)
+        queue = QueueStore(receipts, lost_after=times.lost_after)
+        quotas = QuotaStore(database, defaults=quota)
+        admissions = AdmissionStore(receipts, quotas, lanes)
         return cls(
             cache=receipts.cache,
             receipts=receipts,
             families=families,
-            leases=LeaseStore(receipts, cancellations, lease=lease),
+            leases=LeaseStore(receipts, cancellations, lease=times.lease),
             cancellations=cancellations,
             suspensions=SuspensionStore(receipts),
             queue=queue,
             job_types=JobTypeStore(database),
             pulse=PulseStore(database),
             publisher=publisher,
-            submission=Submission(receipts, queue, publisher),
+            admissions=admissions,
+            submission=Submission(receipts, queue, publisher, quotas, admissions),
             killer=Killer(receipts, cancellations, publisher),
         )

@@ -4,12 +4,14 @@ The message is a hint and the claim decides, so a message lost or sent twice cos
 time. A broker that is down is left alone for a moment: the republisher brings up the rear.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from app import tracing
 from app.broker import CONCLUSIONS_QUEUE, CONTROL_QUEUE
 from app.receipts.pause import Pause
 from app.receipts.receipt import Receipt
@@ -28,11 +30,13 @@ class Publisher:
 
     def publish(self, receipt: Receipt) -> bool:
         """Whether the broker took the message; False leaves it to the republisher."""
-        return self._send(receipt.task_type, receipt.task_id, receipt.queue)
+        with tracing.sending(receipt.queue, trace=receipt.trace):
+            return self._send(receipt.task_type, receipt.task_id, receipt.queue)
 
     def call(self, parent: Receipt) -> bool:
         """Sends for the conclusion of a task whose children have ended."""
-        return self._send(parent.task_type, parent.task_id, CONCLUSIONS_QUEUE)
+        with tracing.sending(CONCLUSIONS_QUEUE, trace=parent.trace):
+            return self._send(parent.task_type, parent.task_id, CONCLUSIONS_QUEUE)
 
     def tell(self, task_name: str, task_id: str) -> bool:
         """Sends a control task about `task_id`; a sweep does the same work if it is lost."""
@@ -40,10 +44,19 @@ class Publisher:
 
     def depth(self, queue: str) -> int:
         """Messages waiting on the broker; raises kombu's OperationalError when it is away."""
+        return self.depths([queue])[queue]
+
+    def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        """The same of several queues, over one connection."""
+        if not queues:
+            return {}
         with self._celery.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, timeout=DEPTH_TIMEOUT_S)
             channel: Any = connection.default_channel
-            return int(channel.queue_declare(queue, durable=True).message_count)
+            return {
+                queue: int(channel.queue_declare(queue, durable=True).message_count)
+                for queue in queues
+            }
 
     def _send(self, name: str, task_id: str, queue: str) -> bool:
         if self._pause.is_on:

@@ -1,5 +1,6 @@
 """Signs of life: of Beat (through the control worker that hears it) and of each worker."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -14,6 +15,16 @@ BEAT: Final = "beat"
 # Workers come and go under new names; what was not heard for a day is forgotten.
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 
+INDEXES: Final = [IndexModel([("at", 1)], expireAfterSeconds=int(FORGOTTEN_AFTER.total_seconds()))]
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who serves one queue: how many workers, and how many tasks they can run at once."""
+
+    workers: int
+    slots: int
+
 
 class PulseStore:
     """When each process was heard last, by MongoDB's clock."""
@@ -23,14 +34,14 @@ class PulseStore:
 
     def ensure_indexes(self) -> None:
         """Makes the index that forgets; safe to repeat."""
-        seconds = int(FORGOTTEN_AFTER.total_seconds())
-        self._pulses.create_indexes([IndexModel([("at", 1)], expireAfterSeconds=seconds)])
+        self._pulses.create_indexes(INDEXES)
 
-    def beat(self, name: str = BEAT, *, queues: list[str] | None = None) -> None:
-        """Records a sign of life of `name` now; a worker says which queues it serves."""
-        self._pulses.update_one(
-            {"_id": name}, [{"$set": {"at": NOW, "queues": queues or []}}], upsert=True
-        )
+    def beat(self, name: str = BEAT, *, queues: list[str] | None = None, slots: int = 0) -> None:
+        """Records a sign of life of `name` now; a worker says which queues it serves, and how
+        many tasks it runs at once.
+        """
+        sets = {"at": NOW, "queues": queues or [], "slots": slots}
+        self._pulses.update_one({"_id": name}, [{"$set": sets}], upsert=True)
 
     def steady_for(self, name: str, *, gap: timedelta) -> timedelta:
         """Records a sign of life, and how long `name` has given them without a longer gap."""
@@ -55,3 +66,21 @@ class PulseStore:
         """How many workers that serve `queue` were heard lately."""
         now = server_time(self._pulses.database)
         return self._pulses.count_documents({"queues": queue, "at": {"$gt": now - within}})
+
+    def crews(self, *, within: timedelta) -> dict[str, Crew]:
+        """The workers that were heard lately, by the queue that they serve."""
+        now = server_time(self._pulses.database)
+        rows = self._pulses.aggregate(
+            [
+                {"$match": {"at": {"$gt": now - within}}},
+                {"$unwind": "$queues"},
+                {
+                    "$group": {
+                        "_id": "$queues",
+                        "workers": {"$sum": 1},
+                        "slots": {"$sum": "$slots"},
+                    }
+                },
+            ]
+        )
+        return {row["_id"]: Crew(row["workers"], row["slots"]) for row in rows}

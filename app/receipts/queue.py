@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from app.database import Document
+from app.database import Document, server_time
+from app.receipts.hold import HELD_QUEUE, STATE, Admission
 from app.receipts.publisher import Publisher
 from app.receipts.receipt import NO_PLACE, Place, Receipt
 from app.receipts.status import TaskStatusEnum
@@ -37,36 +38,41 @@ class QueueStore:
         Lost: where fewer messages wait on a queue than receipts do, the oldest of these, as many
         as are missing. A queue that is merely long has them all, and nothing is sent.
         """
-        sent = 0
-        for queue in self._tasks.distinct("queue", {"status": PENDING}):
-            sent += self._send(publisher, self._unpublished(queue))
-            sent += self._send(publisher, self._lost(queue, publisher.depth(queue)))
+        waiting = self._tasks.distinct("queue", {"status": PENDING})
+        queues = [queue for queue in waiting if queue != HELD_QUEUE]
+        sent = sum(self._send(publisher, self._unpublished(queue)) for queue in queues)
+        for queue, depth in publisher.depths(queues).items():
+            sent += self._send(publisher, self._lost(queue, depth))
         return sent
 
     def place(self, receipt: Receipt) -> Place:
-        """How many of the queue are to start before this one, counted up to a bound."""
+        """How many of its line are to start before this one, counted up to a bound.
+
+        The line is its queue, which workers serve in turn with others, or what is held of its
+        namespace.
+        """
         if receipt.status is not TaskStatusEnum.PENDING:
             return NO_PLACE
-        ahead = self._tasks.count_documents(
-            {
-                "queue": receipt.queue,
-                "status": PENDING,
-                "$or": [
-                    {"created_at": {"$lt": receipt.created_at}},
-                    {"created_at": receipt.created_at, "_id": {"$lt": receipt.task_id}},
-                ],
-            },
-            limit=POSITIONS_COUNTED,
-        )
-        ended = self._tasks.count_documents(
-            {"queue": receipt.queue, "ended_at": {"$gt": receipt.updated_at - RECENT}},
-            limit=POSITIONS_COUNTED,
-        )
+        line: Document = {"queue": receipt.queue}
+        served = line
+        if receipt.is_held:
+            line = {STATE: Admission.HELD.value, "namespace_id": receipt.namespace_id}
+            served = {"namespace_id": receipt.namespace_id, "parent_task_id": None}
+        before = [
+            {"created_at": {"$lt": receipt.created_at}},
+            {"created_at": receipt.created_at, "_id": {"$lt": receipt.task_id}},
+        ]
+        ahead = self._count({**line, "status": PENDING, "$or": before})
+        lately = server_time(self._tasks.database) - RECENT
+        ended = self._count({**served, "ended_at": {"$gt": lately}})
         position = ahead + 1
         if ended == 0:
             return Place(position, None)
         per_minute = ended / (RECENT / timedelta(minutes=1))
         return Place(position, round(position / per_minute, 2))
+
+    def _count(self, query: Document) -> int:
+        return self._tasks.count_documents(query, limit=POSITIONS_COUNTED)
 
     def _unpublished(self, queue: str) -> list[Receipt]:
         return self._find(

@@ -1,5 +1,6 @@
 """The read that every poller makes: the copy in Redis first, the truth in MongoDB after."""
 
+from asyncio import Semaphore
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -12,12 +13,15 @@ from app.errors import NotFoundError
 from app.receipts.cache import FIELDS, KEY_PREFIX, Copy, etag_of, render
 from app.receipts.pause import Pause
 from app.receipts.queue import QueueStore
+from app.receipts.status import TERMINAL, TaskStatusEnum
 from app.receipts.store import ReceiptStore
 from app.settings import Settings, required
 
 log = structlog.get_logger(__name__)
 
 TIMEOUT_S: Final = 1.0
+# Reads that Redis serves at once. The pool makes a hundred connections and fails beyond.
+AT_ONCE: Final = 50
 # Of a connection that was cut, uvloop says "the handler is closed" in a RuntimeError, which
 # redis-py lets through.
 AWAY: Final = (RedisError, RuntimeError)
@@ -27,9 +31,16 @@ AWAY: Final = (RedisError, RuntimeError)
 class Reading:
     """One answer: the task's JSON (UTF-8 bytes)."""
 
+    task_id: str
+    namespace_id: str
     body: bytes
+    version: int
     etag: str
-    terminal: bool
+    status: TaskStatusEnum
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
 
 
 class ReceiptReader:
@@ -40,6 +51,7 @@ class ReceiptReader:
         self._receipts = receipts
         self._queue = queue
         self._pause = Pause()
+        self._turns = Semaphore(AT_ONCE)
 
     @classmethod
     def open(cls, settings: Settings, receipts: ReceiptStore, queue: QueueStore) -> Self:
@@ -51,14 +63,17 @@ class ReceiptReader:
         )
         return cls(redis, receipts, queue)
 
-    async def read(self, task_id: str, *, namespace_id: str) -> Reading:
-        """The task, or `NotFoundError` for an id that is not in the namespace."""
+    async def read(self, task_id: str, *, namespace_id: str, at_least: int = 0) -> Reading:
+        """The task, or `NotFoundError` for an id that is not in the namespace.
+
+        A copy below the version `at_least` is not believed.
+        """
         copy = await self._copy(task_id)
-        if copy is None:
+        if copy is None or copy.version < at_least:
             return await run_in_threadpool(self._truth, task_id, namespace_id)
         if copy.namespace_id != namespace_id:
             raise NotFoundError(f"There is no task '{task_id}'.")
-        return Reading(copy.body, copy.etag, copy.terminal)
+        return Reading(task_id, namespace_id, copy.body, copy.version, copy.etag, copy.status)
 
     async def ping(self) -> None:
         """Returns when Redis answers; raises one of `AWAY` when it does not."""
@@ -70,6 +85,12 @@ class ReceiptReader:
 
     async def _copy(self, task_id: str) -> Copy | None:
         if self._pause.is_on:
+            return None
+        async with self._turns:
+            return await self._fetched(task_id)
+
+    async def _fetched(self, task_id: str) -> Copy | None:
+        if self._pause.is_on:  # since the read that was before this one in the line
             return None
         key = KEY_PREFIX + task_id
         try:
@@ -86,6 +107,7 @@ class ReceiptReader:
     def _truth(self, task_id: str, namespace_id: str) -> Reading:
         receipt = self._receipts.get(task_id, namespace_id=namespace_id)
         place = self._queue.place(receipt)
-        self._receipts.cache.put(receipt, place=place)
+        self._receipts.cache.refill(receipt, place=place)
         body = render(receipt, place=place, from_mongodb=True)
-        return Reading(body, etag_of(receipt, place), receipt.is_terminal)
+        etag = etag_of(receipt, place)
+        return Reading(task_id, namespace_id, body, receipt.version, etag, receipt.status)

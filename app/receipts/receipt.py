@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from app.broker import JOBS_QUEUE
 from app.database import Document
+from app.receipts.hold import Admission
 from app.receipts.progress import Progress
 from app.receipts.status import TERMINAL, TaskStatusEnum
 
@@ -123,6 +124,8 @@ class Receipt:
     conclusions: int  # how often a fanned-out task's conclusion was begun
     lease_token: str | None
     job_id: str | None  # the Celery id of the current attempt, null before the first
+    trace: str | None  # the traceparent of the span that stored it
+    admission: Admission | None  # null where no quota counts the task
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
@@ -158,11 +161,25 @@ class Receipt:
             conclusions=(document["fan_out"] or {}).get("conclusions", 0),
             lease_token=lease["token"] if lease else None,
             job_id=document["job_id"],
+            trace=document.get("trace"),
+            admission=_admission(document.get("admission")),
         )
 
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for room in its namespace's quota, or will once it is resumed."""
+        return self.admission is Admission.HELD
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What a PENDING task waits for: room in its namespace's quota, or a worker."""
+        if self.status is not TaskStatusEnum.PENDING:
+            return None
+        return "quota" if self.is_held else "worker"
 
     @property
     def has_another_attempt(self) -> bool:
@@ -199,9 +216,14 @@ class Receipt:
             "progress": _progress_json(self.progress),
             "cancellation": self.cancellation.to_json() if self.cancellation else None,
             "suspension": self.suspension.to_json() if self.suspension else None,
+            "waiting_for": self.waiting_for,
             "queue_position": place.position,
             "estimated_wait_minutes": place.wait_minutes,
         }
+
+
+def _admission(stored: Document | None) -> Admission | None:
+    return None if stored is None else Admission(stored["state"])
 
 
 def _progress_json(progress: Progress | None) -> JsonObject | None:

@@ -14,6 +14,7 @@ from app.errors import NotFoundError
 from app.identity import new_id
 from app.receipts.cache import ReceiptCache
 from app.receipts.draft import new_document, require_storable, this_moment
+from app.receipts.hold import BACK_TO_THE_DOOR, STATE, Admission
 from app.receipts.index import INDEXES
 from app.receipts.progress import Progress
 from app.receipts.receipt import NewTask, Receipt
@@ -76,7 +77,10 @@ class ReceiptStore(GuardedWrites):
         A request that is repeated finds what its first run stored, and adds what that refused.
         """
         at = this_moment()
-        documents = [new_document(new_id("tsk", task.place), task, at=at) for task in tasks]
+        return self.add([new_document(new_id("tsk", task.place), task, at=at) for task in tasks])
+
+    def add(self, documents: Sequence[Document]) -> list[Receipt]:
+        """The same of receipts that were drafted before."""
         try:
             return self.insert_all(documents)
         except BulkWriteError as exc:
@@ -115,7 +119,8 @@ class ReceiptStore(GuardedWrites):
         return list(document["history"])
 
     def claim(self, task_id: str, holder: Holder) -> Receipt | None:
-        """Takes a PENDING task for a new attempt, or None: not waiting, canceled, or not yet due.
+        """Takes a PENDING task for a new attempt, or None: not waiting, canceled, held by a quota,
+        or not yet due.
 
         Repeating a claim whose answer was lost gives the same receipt again.
         """
@@ -134,6 +139,7 @@ class ReceiptStore(GuardedWrites):
         guard = {
             "cancellation": None,
             "suspension": None,
+            STATE: {"$ne": Admission.HELD.value},
             "$expr": {"$lte": ["$not_before", NOW]},
         }
         return self.move(
@@ -218,7 +224,12 @@ class ReceiptStore(GuardedWrites):
 
         `token` where it is the holder that gives it back, as in `move`.
         """
-        sets = {"lease": None, "published_at": None, "not_before": later(delay)}
+        sets = {
+            "lease": None,
+            "published_at": None,
+            "not_before": later(delay),
+            **BACK_TO_THE_DOOR,
+        }
         return self.move(task_id, move, sets=sets, guard=guard, token=token)
 
     def give_back(self, task_id: str, token: str, move: Move) -> Receipt | None:
@@ -229,6 +240,7 @@ class ReceiptStore(GuardedWrites):
             "lease": None,
             "published_at": None,
             "returns": ONE_RETURN_MORE,
+            **BACK_TO_THE_DOOR,
         }
         guard: Document = {"lease.token": token}
         if move.to is TaskStatusEnum.SUSPENDED:

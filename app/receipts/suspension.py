@@ -9,6 +9,7 @@ plans anew, which adds nothing, and wakes its children.
 from typing import Final
 
 from app.database import Document
+from app.receipts.hold import ABOUT_TO_BE_SENT, BACK_TO_THE_DOOR
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
@@ -19,7 +20,11 @@ PER_SWEEP: Final = 1_000
 PENDING: Final = TaskStatusEnum.PENDING.value
 PROCESSING: Final = TaskStatusEnum.PROCESSING.value
 SUSPENDED: Final = TaskStatusEnum.SUSPENDED.value
-RESUMED: Final[Document] = {"suspension": None, "published_at": NOW}
+RESUMED: Final[Document] = {
+    "suspension": None,
+    **BACK_TO_THE_DOOR,
+    "published_at": ABOUT_TO_BE_SENT,
+}
 LOOKS: Final = 3
 # A parent whose children do the work; its own code runs while somebody has its lease.
 _AT_REST: Final[Document] = {"status": PROCESSING, "fan_out": {"$ne": None}, "lease": None}

@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from app.database import Document, T, is_away, transact
 from app.receipts.cache import ReceiptCache
 from app.receipts.receipt import Receipt
+from app.receipts.tally import NO_COUNTS, OTHER, Measure, added, counts_of
 from app.receipts.transition import Move, touch, transition
 
 log = structlog.get_logger(__name__)
@@ -148,6 +149,7 @@ class GuardedWrites:
         count = self._update_many({**among, **move.guard}, update)
         if count:
             log.info("tasks.moved", status=move.to.value, count=count, reason=move.reason)
+            self.cache.tally.add(added(Measure.MOVED, move.to, OTHER, count))
         return count
 
     def change_many(self, sets: Mapping[str, object], *, among: Mapping[str, object]) -> int:
@@ -155,9 +157,11 @@ class GuardedWrites:
         return self._update_many(dict(among), touch(sets))
 
     def committed(self, document: Document, *, move: Move | None = None) -> Receipt:
-        """What follows each write: the copy in Redis, and one line in the log for a transition."""
+        """What follows each write: the copy in Redis, and a transition's line and counts."""
         receipt = Receipt.from_document(document)
+        counts = NO_COUNTS
         if move is not None or receipt.version == 1:
+            counts = counts_of(receipt, move)
             log.info(
                 "task.moved",
                 task_id=receipt.task_id,
@@ -166,7 +170,7 @@ class GuardedWrites:
                 attempt=receipt.attempt,
                 reason=move.reason if move else None,
             )
-        self.cache.put(receipt)
+        self.cache.put(receipt, counts=counts)
         return receipt
 
     def _transact(self, write: Callable[[ClientSession], T]) -> T:

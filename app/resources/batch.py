@@ -5,7 +5,7 @@ the end is copied here by a sweep, for the time after the receipt's retention.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -18,7 +18,8 @@ from app.errors import BadRequestError, NotFoundError
 from app.identity import new_id
 from app.query.field import FieldSet
 from app.query.page import ListQuery, Page, list_page
-from app.receipts.draft import new_document, this_moment
+from app.receipts.admission import AdmissionStore, beyond_quota
+from app.receipts.draft import this_moment
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
@@ -26,6 +27,18 @@ from app.receipts.write import TRANSACTION
 
 COLLECTION: Final = "batches"
 TASK_TYPE: Final = "api_buckets_batches_process"
+
+INDEXES: Final = [
+    IndexModel(
+        [
+            ("namespace_id", ASCENDING),
+            ("bucket_id", ASCENDING),
+            ("created_at", DESCENDING),
+            ("_id", DESCENDING),
+        ]
+    ),
+    IndexModel([("outcome", ASCENDING), ("task_id", ASCENDING)]),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +87,7 @@ class BatchStore:
 
     def ensure_indexes(self) -> None:
         """Makes the indexes; safe to repeat."""
-        self._batches.create_indexes(
-            [
-                IndexModel(
-                    [
-                        ("namespace_id", ASCENDING),
-                        ("bucket_id", ASCENDING),
-                        ("created_at", DESCENDING),
-                        ("_id", DESCENDING),
-                    ]
-                ),
-                IndexModel([("outcome", ASCENDING), ("task_id", ASCENDING)]),
-            ]
-        )
+        self._batches.create_indexes(INDEXES)
 
     def create(
         self,
@@ -136,23 +137,29 @@ class BatchStore:
         )
         return bool(result.matched_count)
 
-    def submit(self, batch: Batch, plan: Plan, task: NewTask) -> tuple[Receipt, bool]:
+    def submit(
+        self, batch: Batch, plan: Plan, task: NewTask, *, admissions: AdmissionStore
+    ) -> tuple[Receipt, bool]:
         """The receipt of the batch's task, and whether this call made it.
 
         Batch and receipt are stored in one transaction, so that a second submit, even at the
         same moment, gets the same task. A batch whose task ended starts anew with a linked one:
         `batch.task_id` names the task that `task` is to follow, None for the first. What is to
-        be done is `plan` from now on, whatever changes around it.
+        be done is `plan` from now on, whatever changes around it. Raises `TooManyRequestsError`,
+        and changes nothing, where the namespace's quota has no room for it.
         """
-        at = this_moment()
-        document = new_document(new_id("tsk"), task, at=at)
+        (document,) = admissions.draft([task])
         if document["_id"] in (batch.task_id, *batch.earlier_task_ids):
             return self._receipts.get(document["_id"]), False  # an earlier run of this request
-        is_ours = transact(
-            self._database,
-            lambda session: self._start(batch, plan, document, session),
-            within=TRANSACTION,
-        )
+
+        def start(session: ClientSession) -> bool:
+            if not self._start(batch, plan, document, session):
+                return False
+            if not admissions.insert([document], session):
+                raise beyond_quota()
+            return True
+
+        is_ours = transact(self._database, start, within=TRANSACTION)
         if is_ours:
             return self._receipts.committed(document), True
         current = self.get(batch.batch_id, namespace_id=batch.namespace_id)
@@ -178,16 +185,33 @@ class BatchStore:
             },
             session=session,
         )
-        if started.matched_count:
-            self._receipts.insert([document], session=session)
         return bool(started.matched_count)
 
     def list(
-        self, query: ListQuery, fields: FieldSet, *, namespace_id: str, bucket_id: str
+        self,
+        query: ListQuery,
+        fields: FieldSet,
+        *,
+        namespace_id: str,
+        bucket_id: str,
+        status: TaskStatusEnum | None = None,
     ) -> Page[Batch]:
-        """A page of a bucket's batches."""
+        """A page of a bucket's batches; with `status`, of those that have it now."""
         scope = {"namespace_id": namespace_id, "bucket_id": bucket_id}
+        if status is not None:
+            query = replace(query, now=self._having(status, scope))
         return list_page(self._batches, scope, query, fields).map(Batch.from_document)
+
+    def _having(self, status: TaskStatusEnum, scope: Document) -> Document:
+        """The condition on the status: a batch whose outcome is not copied yet has its task's."""
+        if status is TaskStatusEnum.DRAFT:
+            return {"status": status.value}
+        unsettled = {**scope, "outcome": None, "task_id": {"$ne": None}}
+        task_ids = [row["task_id"] for row in self._batches.find(unsettled, {"task_id": 1})]
+        receipts = self._receipts.find_many(task_ids)
+        theirs = [receipt.task_id for receipt in receipts if receipt.status is status]
+        settled = {"outcome": {"$ne": None}, "status": status.value}
+        return {"$or": [settled, {"task_id": {"$in": theirs}}]}
 
     def settle(self) -> int:
         """Copies the ends of tasks to their batches, and counts them; safe to repeat."""

@@ -32,6 +32,13 @@ FIELDS: Final = FieldSet(
     searchable=("bucket_name", "description"),
 )
 
+_NEWEST_FIRST: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
+_NAMESPACE: Final = ("namespace_id", ASCENDING)
+INDEXES: Final = [
+    IndexModel([_NAMESPACE, ("bucket_name", ASCENDING)], unique=True),
+    IndexModel([_NAMESPACE, *_NEWEST_FIRST]),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class NewBucket:
@@ -101,14 +108,7 @@ class BucketStore:
 
     def ensure_indexes(self) -> None:
         """Makes names unique in their namespace and lists fast; safe to repeat."""
-        namespace = ("namespace_id", ASCENDING)
-        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
-        self._buckets.create_indexes(
-            [
-                IndexModel([namespace, ("bucket_name", ASCENDING)], unique=True),
-                IndexModel([namespace, *newest_first]),
-            ]
-        )
+        self._buckets.create_indexes(INDEXES)
 
     def create(self, namespace_id: str, new: NewBucket) -> Bucket:
         """Stores a bucket; `AlreadyExistsError` when the name is taken."""

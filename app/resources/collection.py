@@ -32,6 +32,14 @@ FIELDS: Final = FieldSet(
     searchable=("collection_name", "description"),
 )
 
+_NEWEST_FIRST: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
+_NAMESPACE: Final = ("namespace_id", ASCENDING)
+INDEXES: Final = [
+    IndexModel([_NAMESPACE, ("collection_name", ASCENDING)], unique=True),
+    IndexModel([_NAMESPACE, *_NEWEST_FIRST]),
+    IndexModel([_NAMESPACE, ("source.bucket_ids", ASCENDING)]),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureExtractor:
@@ -111,7 +119,11 @@ class Collection:
             "collection_name": self.collection_name,
             "description": self.description,
             "source": {"type": "bucket", "bucket_ids": list(self.bucket_ids)},
-            "feature_extractor": self.feature_extractor.to_json(),
+            # The public client's model of `parameters` knows none of ours: it reads `params`.
+            "feature_extractor": {
+                **self.feature_extractor.to_json(),
+                "params": self.feature_extractor.parameters,
+            },
             "metadata": self.metadata,
             "document_count": document_count,
             "schema_version": self.schema_version,
@@ -131,15 +143,7 @@ class CollectionStore:
 
     def ensure_indexes(self) -> None:
         """Makes names unique in their namespace and lists fast; safe to repeat."""
-        namespace = ("namespace_id", ASCENDING)
-        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
-        self._collections.create_indexes(
-            [
-                IndexModel([namespace, ("collection_name", ASCENDING)], unique=True),
-                IndexModel([namespace, *newest_first]),
-                IndexModel([namespace, ("source.bucket_ids", ASCENDING)]),
-            ]
-        )
+        self._collections.create_indexes(INDEXES)
 
     def create(self, namespace_id: str, new: NewCollection) -> Collection:
         """Stores a collection; `AlreadyExistsError` when the name is taken."""

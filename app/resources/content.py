@@ -1,33 +1,26 @@
-"""The content of a blob: inline in the request, or in a file that a URL names."""
+"""The content of a blob: inline in the request, or as bytes that its URL names."""
 
 import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Final, cast
 
 from app.errors import InvalidError, PermanentError
 from app.json_value import JsonValue
 from app.resources.property import Location, PropertyType, mismatch, shown
-from app.resources.rooted_file import REFUSED, is_beneath, read_beneath, url_path
 
 _TEXTS: Final = frozenset({PropertyType.STRING, PropertyType.TEXT})
 
 # Types whose `data` may be an object that says how the content is brought; elsewhere it is JSON.
 _WITH_FORMS: Final = _TEXTS | {PropertyType.IMAGE}
 
-_SCHEME: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}):")
 _URL_START: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 
 _DATA_URI: Final = re.compile(
     r"data:(?P<media>[^,;]*)(?:;[^,;=]+=[^,;]*)*;base64,(?P<payload>.*)", re.DOTALL | re.IGNORECASE
 )  # RFC 2397
-
-_NO_ROOTS: Final = (
-    "file:// URLs are off: the operator lists the folders that they may read in WAYBILL_FILE_ROOTS"
-)
 
 
 def blob_url(type_: PropertyType, data: object, url: str | None) -> str | None:
@@ -90,50 +83,6 @@ def decode_file(type_: PropertyType, content: bytes) -> str | bytes | JsonValue:
     return cast(JsonValue, value)
 
 
-class ContentReader:
-    """Reads content by URL: file:// under the operator's folders, nothing else yet."""
-
-    def __init__(self, roots: Sequence[Path], max_bytes: int) -> None:
-        """`roots`: absolute folders, maybe none; `max_bytes`: the largest content that is read."""
-        self._roots = tuple(roots)
-        self._max_bytes = max_bytes
-
-    def check_url(self, url: str, *, location: Location = ("url",)) -> None:
-        """Raises `InvalidError` at `location` for a URL that `read` could never read.
-
-        Looks at the URL alone, not at the disk: the file may come later, or stand on another host.
-        """
-        try:
-            self._path(url)
-        except ValueError as exc:
-            raise InvalidError.at(*location, message=str(exc)) from exc
-
-    def read(self, url: str) -> bytes:
-        """The bytes that `url` names, at most `max_bytes`.
-
-        Raises `PermanentError` when it may not or cannot be read, whoever asks and whenever;
-        `TransientError` when the disk or this process is in trouble.
-        """
-        try:
-            path = self._path(url)
-        except ValueError as exc:
-            raise PermanentError(str(exc)) from exc
-        return read_beneath(path, self._roots, max_bytes=self._max_bytes)
-
-    def _path(self, url: str) -> Path:
-        scheme = _SCHEME.match(url)
-        if scheme is None:
-            raise ValueError("a URL begins with its scheme: file:///folder/name")
-        if scheme["scheme"].lower() != "file":
-            raise ValueError(f"{scheme['scheme']}: URLs cannot be read, only file:// URLs can")
-        if not self._roots:
-            raise ValueError(_NO_ROOTS)
-        path = url_path(url)
-        if not is_beneath(path, self._roots):
-            raise ValueError(REFUSED)
-        return path
-
-
 def _checked(type_: PropertyType, value: object, location: Location) -> JsonValue:
     if (flaw := mismatch(type_, value)) is not None:
         raise InvalidError.at(*location, message=f"the content {flaw}", kind="type_error")
@@ -147,7 +96,7 @@ def _image_bytes(data: object, location: Location) -> bytes:
         case {"base64": str(encoded), **rest} if rest.keys() <= {"mime_type", "filename"}:
             pass
         case _:
-            message = "an image comes as base64, as data:image/png;base64,… or as a file:// URL"
+            message = "an image comes as base64, as data:image/png;base64,… or by URL"
             raise InvalidError.at(*location, message=message, kind="type_error")
     if encoded[:5].lower() == "data:":
         encoded = _payload(encoded, location)

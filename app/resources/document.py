@@ -32,6 +32,14 @@ FIELDS: Final = FieldSet(
     prefixes={"metadata": "metadata", "fields": "fields"},
 )
 
+_COLLECTION: Final = ("collection_id", ASCENDING)
+INDEXES: Final = [
+    IndexModel([_COLLECTION, ("created_at", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([_COLLECTION, ("object_id", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([_COLLECTION, ("_id", ASCENDING)]),
+    IndexModel([("task_id", ASCENDING)]),
+]
+
 
 class DocumentStore:
     """The collection `documents`."""
@@ -41,15 +49,7 @@ class DocumentStore:
 
     def ensure_indexes(self) -> None:
         """Makes lists and counts fast; safe to repeat."""
-        collection = ("collection_id", ASCENDING)
-        self._documents.create_indexes(
-            [
-                IndexModel([collection, ("created_at", DESCENDING), ("_id", DESCENDING)]),
-                IndexModel([collection, ("object_id", DESCENDING), ("_id", DESCENDING)]),
-                IndexModel([collection, ("_id", ASCENDING)]),
-                IndexModel([("task_id", ASCENDING)]),
-            ]
-        )
+        self._documents.create_indexes(INDEXES)
 
     def get(self, collection: Collection, document_id: str, *, vectors: bool) -> Document:
         """The document, or `NotFoundError`."""

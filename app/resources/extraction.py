@@ -24,8 +24,16 @@ OBJECTS: Final = "objects"
 DOCUMENTS: Final = "documents"
 FAILURES: Final = "failed_documents"
 
-# A page of objects; the driver holds 16 MB of it at once, however large they are.
-OBJECTS_PER_READ: Final = 64
+# A page of objects, whichever bound comes first; one object alone may exceed the bytes.
+PAGE_OBJECTS: Final = 64
+PAGE_BYTES: Final = 16 * 1024 * 1024
+
+INDEXES: Final = [
+    IndexModel([("batch_id", ASCENDING), ("object_id", ASCENDING), ("_id", ASCENDING)])
+]
+
+
+Found = tuple[str, Document | None]  # an object's id and what is stored of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +79,19 @@ class ExtractionStore:
 
     def ensure_indexes(self) -> None:
         """Makes the index that a batch's failures are listed by; safe to repeat."""
-        self._failures.create_indexes(
-            [IndexModel([("batch_id", ASCENDING), ("object_id", ASCENDING), ("_id", ASCENDING)])]
-        )
+        self._failures.create_indexes(INDEXES)
 
-    def read(
-        self, origin: Origin, object_ids: Sequence[str]
-    ) -> Iterator[tuple[str, Document | None]]:
+    def pages(self, origin: Origin, object_ids: Sequence[str]) -> Iterator[list[Found]]:
         """Each of the ids, in their order, with its stored object, or None: there is none.
 
-        One query a page: no cursor stays open while a job works on what it read.
+        Queries for each page: no cursor stays open while a job works on what it read.
         """
-        for start in range(0, len(object_ids), OBJECTS_PER_READ):
-            page = object_ids[start : start + OBJECTS_PER_READ]
-            query = {
-                "_id": {"$in": list(page)},
-                "namespace_id": origin.namespace_id,
-                "bucket_id": origin.bucket_id,
-            }
-            found = {stored["_id"]: stored for stored in self._objects.find(query)}
-            yield from ((object_id, found.get(object_id)) for object_id in page)
+        for start in range(0, len(object_ids), PAGE_OBJECTS):
+            some = object_ids[start : start + PAGE_OBJECTS]
+            sizes = self._find(origin, some, {"size_bytes": {"$bsonSize": "$$ROOT"}})
+            for page in _pages(some, {key: row["size_bytes"] for key, row in sizes.items()}):
+                found = self._find(origin, page)
+                yield [(object_id, found.get(object_id)) for object_id in page]
 
     def write(
         self,
@@ -114,6 +115,16 @@ class ExtractionStore:
                 session=session,
             )
 
+    def _find(
+        self, origin: Origin, object_ids: Sequence[str], projection: Document | None = None
+    ) -> dict[str, Document]:
+        query = {
+            "_id": {"$in": list(object_ids)},
+            "namespace_id": origin.namespace_id,
+            "bucket_id": origin.bucket_id,
+        }
+        return {row["_id"]: row for row in self._objects.find(query, projection)}
+
     def failures(
         self, batch_id: str, *, limit: int, skip: int = 0, collection_id: str | None = None
     ) -> list[Document]:
@@ -134,6 +145,20 @@ class ExtractionStore:
             ]
         )
         return {row["_id"]: row["count"] for row in grouped}
+
+
+def _pages(object_ids: Sequence[str], sizes_bytes: Mapping[str, int]) -> Iterator[list[str]]:
+    page: list[str] = []
+    held_bytes = 0
+    for object_id in object_ids:
+        size_bytes = sizes_bytes.get(object_id, 0)
+        if page and held_bytes + size_bytes > PAGE_BYTES:
+            yield page
+            page, held_bytes = [], 0
+        page.append(object_id)
+        held_bytes += size_bytes
+    if page:
+        yield page
 
 
 def _failures_of(batch_id: str, collection_id: str | None) -> Document:

@@ -11,9 +11,10 @@ import bson
 
 from app.database import Document
 from app.errors import InvalidError, Problem
+from app.fetch.reader import ContentReader
 from app.identity import new_id
 from app.resources.bucket import Bucket
-from app.resources.content import ContentReader, blob_url, decode_inline
+from app.resources.content import blob_url, decode_inline
 from app.resources.property import Location, PropertyType, shown
 from app.resources.schema import violations
 

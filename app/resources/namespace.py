@@ -1,7 +1,7 @@
 """Namespaces: the tenants. Everything else belongs to exactly one."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -14,10 +14,12 @@ from app.errors import AlreadyExistsError, NotFoundError
 from app.identity import new_id
 from app.query.field import Field, FieldSet, Kind
 from app.query.page import ListQuery, Page, list_page
+from app.receipts.quota import COLLECTION, DOOR_FIELDS, NO_QUOTA, Quota
 from app.receipts.receipt import JsonObject, rfc3339
 from app.receipts.status import TaskStatusEnum
 
 DEFAULT_NAME: Final = "default"
+NOT_ITS_OWN: Final = frozenset({"_id", *DOOR_FIELDS})
 
 FIELDS: Final = FieldSet(
     {
@@ -32,6 +34,12 @@ FIELDS: Final = FieldSet(
     searchable=("namespace_name", "description"),
 )
 
+INDEXES: Final = [
+    IndexModel([("namespace_name", ASCENDING)], unique=True),
+    IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("quotas.changed_at", DESCENDING)], sparse=True),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
@@ -42,14 +50,16 @@ class Namespace:
     description: str | None
     metadata: JsonObject
     status: TaskStatusEnum
+    quotas: Quota
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
         """The stored document."""
-        fields = {key: value for key, value in document.items() if key != "_id"}
+        fields = {key: value for key, value in document.items() if key not in NOT_ITS_OWN}
         fields["status"] = TaskStatusEnum(fields["status"])
+        fields["quotas"] = Quota.from_document(document.get("quotas"), defaults=NO_QUOTA)
         return cls(namespace_id=document["_id"], **fields)
 
     def to_json(self) -> JsonObject:
@@ -60,6 +70,7 @@ class Namespace:
             "metadata": self.metadata,
             "status": self.status,
             "namespace_ready": True,
+            "quotas": asdict(self.quotas),
             "created_at": rfc3339(self.created_at),
             "updated_at": rfc3339(self.updated_at),
         }
@@ -70,14 +81,11 @@ class NamespaceStore:
 
     def __init__(self, database: Database[Document]) -> None:
         self._database = database
-        self._namespaces = database["namespaces"]
+        self._namespaces = database[COLLECTION]
 
     def ensure_indexes(self) -> None:
         """Makes names unique and lists fast; safe to repeat."""
-        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
-        self._namespaces.create_indexes(
-            [IndexModel([("namespace_name", ASCENDING)], unique=True), IndexModel(newest_first)]
-        )
+        self._namespaces.create_indexes(INDEXES)
 
     def ensure_default(self) -> Namespace:
         """The namespace of requests without `X-Namespace`; safe to repeat and to race."""
@@ -131,6 +139,16 @@ class NamespaceStore:
         if stored is None:
             raise NotFoundError(f"There is no namespace '{namespace_id}'")
         return Namespace.from_document(stored)
+
+    def change_quota(self, namespace_id: str, changes: Mapping[str, int | None]) -> None:
+        """Sets limits; None takes one away. `NotFoundError` when the namespace is gone."""
+        limits = {f"quotas.{name}": limit for name, limit in changes.items()}
+        changed = self._namespaces.update_one(
+            {"_id": namespace_id},
+            {"$set": limits, "$currentDate": {"quotas.changed_at": True, "updated_at": True}},
+        )
+        if not changed.matched_count:
+            raise NotFoundError(f"There is no namespace '{namespace_id}'")
 
     def delete_empty(self, namespace: Namespace) -> None:
         """Deletes it; `AlreadyExistsError` while it is the default or holds something."""

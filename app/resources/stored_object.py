@@ -34,6 +34,18 @@ FIELDS: Final = FieldSet(
     others="fields",
 )
 
+_BUCKET: Final = ("bucket_id", ASCENDING)
+INDEXES: Final = [
+    IndexModel([_BUCKET, ("created_at", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([_BUCKET, ("_id", ASCENDING)]),
+    IndexModel(list(BY_SIZE.items())),
+    IndexModel(
+        [_BUCKET, ("unique_key", ASCENDING)],
+        unique=True,
+        partialFilterExpression={"unique_key": {"$exists": True}},
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -56,19 +68,7 @@ class ObjectStore:
 
     def ensure_indexes(self) -> None:
         """Makes unique keys unique in their bucket and lists fast; safe to repeat."""
-        bucket = ("bucket_id", ASCENDING)
-        self._objects.create_indexes(
-            [
-                IndexModel([bucket, ("created_at", DESCENDING), ("_id", DESCENDING)]),
-                IndexModel([bucket, ("_id", ASCENDING)]),
-                IndexModel(list(BY_SIZE.items())),
-                IndexModel(
-                    [bucket, ("unique_key", ASCENDING)],
-                    unique=True,
-                    partialFilterExpression={"unique_key": {"$exists": True}},
-                ),
-            ]
-        )
+        self._objects.create_indexes(INDEXES)
 
     def insert(self, bucket: Bucket, stored: Document) -> Document:
         """Stores one object; `AlreadyExistsError` when its unique key is taken."""

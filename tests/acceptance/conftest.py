@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.command import Command
 from tests.acceptance.shop import Shop
+from tests.s3_server import READABLE, READER, endpoint_url
 from tests.stack import Stack, running_stack
-from waybill.client import Client
+from tests.web import ADDRESS, Web
+from waybill import Client
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -22,8 +25,11 @@ def readme_job() -> str:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running stack whose workers also serve the README's job; small chunks, files allowed."""
+def stack(tmp_path_factory: pytest.TempPathFactory, web: Web, s3_port: int) -> Iterator[Stack]:
+    """A running stack whose workers also serve the README's job.
+
+    Small chunks; files, the tests' web server and their S3 server may be read.
+    """
     root = tmp_path_factory.mktemp("stack")
     modules, files = root / "modules", root / "files"
     modules.mkdir()
@@ -32,6 +38,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     env = {
         "WAYBILL_IMPORTS": "thumbnails,tests.acceptance.jobs",
         "WAYBILL_FILE_ROOTS": str(files),
+        "WAYBILL_EGRESS_ALLOWED_NETWORKS": ADDRESS,
+        "WAYBILL_EGRESS_ALLOWED_PORTS": str(web.port),
+        "WAYBILL_EGRESS_CA_FILE": str(web.ca_file),
+        "WAYBILL_S3_BUCKETS": READABLE,
+        "WAYBILL_S3_ENDPOINT_URL": endpoint_url(s3_port),
+        "WAYBILL_S3_REGION": "us-east-1",
+        **READER,
         "WAYBILL_CHUNK_OBJECTS": "100",
         "WAYBILL_KILL_GRACE_S": "3",
         "PYTHONPATH": f"{modules}:{README.parent}",
@@ -41,13 +54,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Client]:
-    """An admin's client in a namespace of this test alone."""
+def namespace(stack: Stack) -> str:
+    """The name of a namespace of this test alone."""
     name = f"test-{secrets.token_hex(6)}"
     with Client(stack.api_url, stack.api_key) as admin:
-        admin.request("POST", "/v1/namespaces", {"namespace_name": name})
-    with Client(stack.api_url, stack.api_key, namespace=name) as made:
+        admin.namespaces.create(name)
+    return name
+
+
+@pytest.fixture
+def client(stack: Stack, namespace: str) -> Iterator[Client]:
+    """An admin's client in a namespace of this test alone."""
+    with Client(stack.api_url, stack.api_key, namespace=namespace) as made:
         yield made
+
+
+@pytest.fixture
+def command(stack: Stack, namespace: str, tmp_path: Path) -> Command:
+    """The `waybill` command in the same namespace, in a folder of its own."""
+    return Command.of(stack, namespace, tmp_path)
 
 
 @pytest.fixture

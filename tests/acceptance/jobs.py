@@ -1,5 +1,6 @@
 """Jobs that the acceptance tests' workers serve besides ours."""
 
+import logging
 import threading
 
 import numpy as np
@@ -14,8 +15,7 @@ from workers.job import Job
 TICK_S = 0.1
 
 
-@app.task(base=Job, bind=True, name="test_slow")
-def slow(self: Job, attempt: Attempt) -> dict[str, int]:
+def ticks_of(attempt: Attempt) -> dict[str, int]:
     """Ticks as often as the input says, looking at its cancellation each time."""
     ticks = int(str(attempt.inputs[0]))
     pause = threading.Event()
@@ -24,6 +24,18 @@ def slow(self: Job, attempt: Attempt) -> dict[str, int]:
         attempt.progress(done, ticks)
         pause.wait(TICK_S)
     return {"ticks": ticks}
+
+
+@app.task(base=Job, bind=True, name="test_slow")
+def slow(self: Job, attempt: Attempt) -> dict[str, int]:
+    """Ticks, and ends early when it is asked to."""
+    return ticks_of(attempt)
+
+
+@app.task(base=Job, bind=True, name="plugin_custom")
+def plugin(self: Job, attempt: Attempt) -> dict[str, int]:
+    """The same, under one of the few types that the public client can read."""
+    return ticks_of(attempt)
 
 
 @app.task(base=Job, bind=True, name="test_stepping", suspendable=True)
@@ -40,7 +52,8 @@ def stepping(self: Job, attempt: Attempt) -> dict[str, object]:
 
 @app.task(base=Job, bind=True, name="test_flaky")
 def flaky(self: Job, attempt: Attempt) -> dict[str, int]:
-    """Loses its connection on every attempt but the third."""
+    """Loses its connection on every attempt but the third; a library complains of that."""
+    logging.getLogger("library").warning("the line is bad")
     if attempt.number < 3:
         raise ConnectionError("the line went dead")
     return {"attempt": attempt.number}

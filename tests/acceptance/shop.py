@@ -1,13 +1,13 @@
 """A bucket of texts with its collection: what most acceptance tests work on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from tests.polling import poll
-from waybill.client import Client, JsonObject
-from waybill.polling import TERMINAL
+from waybill import Client
+from waybill.flow.polling import TERMINAL
+from waybill.types import Batch, Document, JsonObject, Task
 
 SCHEMA: Final = {
     "properties": {
@@ -15,7 +15,6 @@ SCHEMA: Final = {
         "price": {"type": "float"},
     }
 }
-OBJECTS_PER_CALL: Final = 1_000
 ENDED_WITHIN_S: Final = 120.0
 
 
@@ -35,75 +34,52 @@ class Shop:
     @classmethod
     def open(cls, client: Client, schema: JsonObject | None = None) -> Self:
         """Makes both in the client's namespace."""
-        bucket = client.request(
-            "POST", "/v1/buckets", {"bucket_name": "texts", "bucket_schema": schema or SCHEMA}
-        )
-        collection = client.request(
-            "POST",
-            "/v1/collections",
-            {
-                "collection_name": "text-vectors",
-                "source": {"type": "bucket", "bucket_ids": [bucket["bucket_id"]]},
-                "feature_extractor": {
-                    "feature_extractor_name": "text",
-                    "parameters": {},
-                    "input_mappings": {"text": "body"},
-                },
+        bucket = client.buckets.create("texts", bucket_schema=schema or SCHEMA)
+        collection = client.collections.create(
+            "text-vectors",
+            bucket_ids=[bucket["bucket_id"]],
+            feature_extractor={
+                "feature_extractor_name": "text",
+                "parameters": {},
+                "input_mappings": {"text": "body"},
             },
         )
         return cls(client, bucket["bucket_id"], collection["collection_id"])
 
     def add(self, objects: Iterable[JsonObject]) -> list[str]:
         """Stores the objects, all of which must be taken, and returns their ids in order."""
-        rest, ids = iter(objects), []
-        while part := list(islice(rest, OBJECTS_PER_CALL)):
-            answer = self.client.request(
-                "POST", f"/v1/buckets/{self.bucket_id}/objects/batch", {"objects": part}
-            )
-            assert answer["failed"] == []
-            ids += [stored["object_id"] for stored in answer["succeeded"]]
-        return ids
+        answer = self.client.objects.create_many(self.bucket_id, list(objects))
+        assert answer["failed"] == []
+        return [stored["object_id"] for stored in answer["succeeded"]]
 
-    def batch(self, object_ids: Sequence[str], **more: object) -> JsonObject:
+    def batch(self, object_ids: Sequence[str], *, batch_name: str | None = None) -> Batch:
         """A draft of these objects."""
-        return self.client.request(
-            "POST",
-            f"/v1/buckets/{self.bucket_id}/batches",
-            {"object_ids": list(object_ids), **more},
+        return self.client.batches.create(
+            self.bucket_id, object_ids=object_ids, batch_name=batch_name
         )
 
-    def path(self, batch: JsonObject) -> str:
+    def path(self, batch: Mapping[str, Any]) -> str:
         return f"/v1/buckets/{self.bucket_id}/batches/{batch['batch_id']}"
 
-    def submit(self, batch: JsonObject) -> JsonObject:
+    def submit(self, batch: Batch) -> Task:
         """The batch's task."""
-        return self.client.request("POST", f"{self.path(batch)}/submit", {})
+        return self.client.batches.submit(self.bucket_id, batch["batch_id"])
 
-    def process(self, object_ids: Sequence[str]) -> tuple[JsonObject, JsonObject]:
+    def process(self, object_ids: Sequence[str]) -> tuple[Batch, Task]:
         """A batch of the objects, submitted, and its task's receipt once it has ended."""
         batch = self.batch(object_ids)
         return batch, self.ended(self.submit(batch))
 
-    def ended(self, task: JsonObject, *, within_s: float = ENDED_WITHIN_S) -> JsonObject:
+    def ended(self, task: Task, *, within_s: float = ENDED_WITHIN_S) -> Task:
         """The receipt of the task with a terminal status."""
         return poll(
             lambda: (
-                (found := self.client.get_task(task["task_id"]))["status"] in TERMINAL and found
+                (found := self.client.tasks.get(task["task_id"]))["status"] in TERMINAL and found
             ),
             description=f"task {task['task_id']} has ended",
             within_s=within_s,
         )
 
-    def documents(self) -> list[JsonObject]:
+    def documents(self) -> list[Document]:
         """Every document of the collection."""
-        found: list[JsonObject] = []
-        body: JsonObject = {"limit": 1000}
-        while True:
-            page = self.client.request(
-                "POST", f"/v1/collections/{self.collection_id}/documents/list", body
-            )
-            found += page["results"]
-            cursor = page["pagination"]["next_cursor"]
-            if cursor is None:
-                return found
-            body = {"limit": 1000, "cursor": cursor}
+        return list(self.client.documents.list(self.collection_id, page_size=1_000))

@@ -13,8 +13,9 @@ import redis
 from tests.acceptance.shop import Shop, text_object
 from tests.polling import poll
 from tests.stack import Stack
-from waybill.client import ApiError, JsonObject
-from waybill.polling import TERMINAL
+from waybill import ApiError, Client
+from waybill.flow.polling import TERMINAL
+from waybill.types import JsonObject, Task
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -22,7 +23,7 @@ OBJECTS = 3_000
 LONG_TEXT = " ".join(f"word{n}" for n in range(2_000))
 
 
-def start_batch(shop: Shop) -> tuple[list[str], JsonObject]:
+def start_batch(shop: Shop) -> tuple[list[str], Task]:
     """A batch that takes a while, with some of it done."""
     ids = shop.add(text_object(f"{n} {LONG_TEXT}") for n in range(OBJECTS))
     task = shop.submit(shop.batch(ids))
@@ -31,13 +32,13 @@ def start_batch(shop: Shop) -> tuple[list[str], JsonObject]:
         description="some of the batch is done",
         within_s=60,
     )
-    assert shop.client.get_task(task["task_id"])["status"] == "PROCESSING"
+    assert shop.client.tasks.get(task["task_id"])["status"] == "PROCESSING"
     return ids, task
 
 
-def done_of(shop: Shop, task: JsonObject) -> int:
-    progress = shop.client.get_task(task["task_id"])["progress"]
-    return 0 if progress is None else int(progress["done"])
+def done_of(shop: Shop, task: Task) -> int:
+    progress = shop.client.tasks.get(task["task_id"])["progress"]
+    return 0 if progress is None else progress["done"]
 
 
 def assert_all_once(shop: Shop, ids: list[str]) -> None:
@@ -78,7 +79,7 @@ def test_a_submit_without_a_broker_is_answered_and_the_work_starts_later(
     os.kill(stack.pid("redis"), signal.SIGSTOP)
     task = shop.submit(batch)
     assert task["status"] == "PENDING"
-    assert shop.client.get_task(task["task_id"])["additional_data"]["from_mongodb"] is True
+    assert shop.client.tasks.get(task["task_id"])["additional_data"]["from_mongodb"] is True
     stack.kill("redis")
     assert shop.ended(task)["status"] == "COMPLETED"
 
@@ -91,47 +92,42 @@ def test_a_submit_without_mongodb_is_refused_and_stores_nothing(shop: Shop, stac
         ("/v1/tasks/submit", {"tasks": [one] * 50}),
         (f"{shop.path(batch)}/submit", {}),
     ]
-    with without_mongodb(stack), ThreadPoolExecutor(len(calls)) as pool:
-        errors = [pool.submit(refusal, shop, path, body) for path, body in calls]
+    once = Client(stack.api_url, stack.api_key, namespace=batch["namespace_id"], max_tries=1)
+    with once, without_mongodb(stack), ThreadPoolExecutor(len(calls)) as pool:
+        errors = [pool.submit(refusal, once, path, body) for path, body in calls]
         refusals = [error.result() for error in errors]
     assert [error.status for error in refusals] == [503] * len(calls)
     assert {error.type for error in refusals} == {"ServiceUnavailableError"}
     poll(lambda: answers(shop), description="the API answers again", within_s=120)
-    assert shop.client.request("POST", "/v1/tasks/list", {})["results"] == []
-    assert shop.client.request("GET", shop.path(batch))["status"] == "DRAFT"
+    assert list(shop.client.tasks.list()) == []
+    assert shop.client.batches.get(batch["batch_id"])["status"] == "DRAFT"
     assert shop.ended(shop.submit(batch))["status"] == "COMPLETED"
 
 
 def test_a_batch_that_is_canceled_stops_and_keeps_what_was_written(shop: Shop) -> None:
     ids, task = start_batch(shop)
     batch_id = task["inputs"][0]
-    canceled = shop.client.request(
-        "POST", f"/v1/buckets/{shop.bucket_id}/batches/{batch_id}/cancel", {"reason": "wrong one"}
-    )
+    canceled = shop.client.batches.cancel(shop.bucket_id, batch_id, reason="wrong one")
     assert canceled["task_id"] == task["task_id"]
     receipt = shop.ended(task)
     assert receipt["status"] == "CANCELED"
-    batch = shop.client.request("GET", f"/v1/batches/{batch_id}")
+    batch = shop.client.batches.get(batch_id)
     assert batch["status"] == "CANCELED"
     written = len(shop.documents())
     assert 0 < written < OBJECTS
-    children = shop.client.request(
-        "POST", "/v1/tasks/list", {"parent_task_id": task["task_id"], "limit": 1000}
-    )["results"]
+    children = shop.client.tasks.list(parent_task_id=task["task_id"])
     assert {child["status"] for child in children} <= TERMINAL
-    again = shop.client.request(
-        "POST", f"/v1/buckets/{shop.bucket_id}/batches/{batch_id}/retry", {}
-    )
+    again = shop.client.batches.retry(shop.bucket_id, batch_id)
     assert shop.ended(again)["status"] == "COMPLETED"
     assert_all_once(shop, ids)
 
 
-def ended_despite_outage(shop: Shop, task: JsonObject) -> JsonObject:
+def ended_despite_outage(shop: Shop, task: Task) -> Task:
     """The receipt at the end; reads may be refused with 503 while MongoDB is away."""
 
-    def look() -> JsonObject | None:
+    def look() -> Task | None:
         try:
-            found = shop.client.get_task(task["task_id"])
+            found = shop.client.tasks.get(task["task_id"])
         except ApiError as exc:
             if exc.status != 503:
                 raise
@@ -152,17 +148,17 @@ def without_mongodb(stack: Stack) -> Iterator[None]:
         stack.process.send_signal(signal.SIGCONT)
 
 
-def refusal(shop: Shop, path: str, body: JsonObject) -> ApiError:
+def refusal(client: Client, path: str, body: JsonObject) -> ApiError:
     """What the API says to a request that it cannot serve."""
     with pytest.raises(ApiError) as refused:
-        shop.client.request("POST", path, body)
+        client.request("POST", path, body)
     return refused.value
 
 
 def answers(shop: Shop) -> bool:
     """Whether a read of MongoDB is served."""
     try:
-        shop.client.request("GET", f"/v1/buckets/{shop.bucket_id}")
+        shop.client.buckets.get(shop.bucket_id)
     except ApiError as exc:
         if exc.status != 503:
             raise

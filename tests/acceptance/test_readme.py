@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import Stack, clean_environment
+from tests.stack import WAYBILL, Stack, clean_environment
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -49,3 +49,17 @@ def test_the_lines_of_use_it(stack: Stack) -> None:
     assert bulk_kill["inputs"][-1] == "wrong size"
     assert submitted["succeeded_count"] == 1
     assert health["status"] == "OK"
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_comes_to_its_receipt() -> None:
+    done = subprocess.run(
+        [WAYBILL, "demo", "--workers", "1"],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"status": "COMPLETED"' in done.stdout
+    assert "the collection has 1,797 documents" in done.stdout

@@ -75,6 +75,7 @@ def test_sigterm_leaves_no_process_and_the_next_start_finds_all_data(tmp_path: P
     assert first.process.returncode == 0
     assert living_sessions(sessions) == []
     assert not (tmp_path / "data" / "ready.json").exists()
+    assert not (tmp_path / "data" / "run" / "connection.json").exists()
 
     with running_stack(tmp_path / "data") as second:
         assert read_everywhere(second) == ["kept", "kept", "kept"]

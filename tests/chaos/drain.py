@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Final
 
-import httpx
 from pymongo.errors import PyMongoError
 
 from app.receipts.status import TERMINAL
@@ -16,7 +15,7 @@ from tests.chaos.load import Producer
 from tests.chaos.observer import Observer
 from tests.chaos.tally import Tally
 from tests.polling import PAUSE_S
-from waybill.client import ApiError
+from waybill import ApiError, ConnectError
 
 # The claim of an Idempotency-Key whose request died counts as abandoned after 60 s.
 DRAINED_WITHIN_S: Final = 180.0
@@ -60,7 +59,7 @@ class Drain:
             self._cluster.tick()
             try:
                 left = pending()
-            except (PyMongoError, ApiError, httpx.TransportError) as exc:
+            except (PyMongoError, ApiError, ConnectError) as exc:
                 left = f"{type(exc).__name__}: {exc}"
             if not left:
                 return True
@@ -81,7 +80,7 @@ class Drain:
         for row in self._observer.database["tasks"].find(query, {"namespace_id": 1}):
             try:
                 with self._observer.client(row["namespace_id"]) as client:
-                    client.request("POST", f"/v1/tasks/{row['_id']}/resume")
+                    client.tasks.resume(row["_id"])
             except ApiError as exc:  # it ended meanwhile, or the database is not back yet
                 self._say(f"          not resumed: {row['_id']}: {exc}")
 

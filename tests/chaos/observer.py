@@ -18,7 +18,7 @@ from tests.chaos import jobs
 from tests.chaos.cluster import Cluster
 from tests.chaos.link import Link
 from tests.polling import poll
-from waybill.client import Client
+from waybill import Client
 
 UP_WITHIN_S: Final = 90.0
 ANSWER_WITHIN_S: Final = 10.0
@@ -76,12 +76,14 @@ class Observer:
     def client(self, namespace: str | None = None) -> Client:
         """A client of the first API, for the caller to close."""
         url = f"http://{LOOPBACK}:{self._cluster.doors[0].port}"
-        return Client(url, self._cluster.api_key, namespace=namespace)
+        return Client(url, self._cluster.api_key, namespace=namespace, max_tries=1)
 
-    def open_shop(self, namespace: str) -> Shop:
-        """A new namespace with a bucket and a collection that reads it."""
+    def open_shop(self, namespace: str, *, max_running: int | None) -> Shop:
+        """A new namespace with a bucket and a collection that reads it, and with a quota."""
         with self.client() as admin:
-            admin.request("POST", "/v1/namespaces", {"namespace_name": namespace})
+            admin.namespaces.create(namespace)
+            if max_running is not None:
+                admin.namespaces.change(namespace, quotas={"max_running": max_running})
         return Shop.open(self._open.enter_context(self.client(namespace)))
 
     def workers_since(self, at: datetime) -> set[str]:

@@ -7,7 +7,7 @@ from tests.chaos import jobs
 from tests.chaos.cluster import Cluster
 from tests.chaos.observer import Observer
 from tests.chaos.tally import Order, Tally
-from waybill.client import Client
+from waybill import Client
 
 NAMESPACE: Final = "chaos-1"
 
@@ -32,10 +32,7 @@ class RollCall:
     def _submit(self, tag: str) -> None:
         order = Order(tag, jobs.PLAIN, [2])
         self._tally.order([order])
-        task = {
-            "task_type": order.task_type,
-            "inputs": order.inputs,
-            "additional_data": {"tag": tag},
-        }
-        answer = self._client.request("POST", "/v1/tasks/submit", {"tasks": [task]})
-        self._tally.accept(answer["succeeded"][0]["task_id"], tag)
+        task = self._client.tasks.submit(
+            order.task_type, order.inputs, additional_data={"tag": tag}
+        )
+        self._tally.accept(task["task_id"], tag)

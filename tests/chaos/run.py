@@ -28,6 +28,7 @@ from tests.chaos.timing import Timing
 from tests.chaos.verdict import judge
 
 PRODUCERS: Final = 4
+QUOTAS: Final = {3: 1, 4: 3}  # running tasks in a producer's namespace; each has eight open
 LOOK_EVERY_S: Final = 0.05
 SAY_EVERY_S: Final = 5.0
 
@@ -95,7 +96,7 @@ class Run:
         for number in range(1, PRODUCERS + 1):
             own = random.Random(rng.random())
             name = f"chaos-{number}"
-            shop = observer.open_shop(name)
+            shop = observer.open_shop(name, max_running=QUOTAS.get(number))
             doors = Doors(cluster.doors, cluster.api_key, name, self._tally, own)
             desk = Desk(number, shop, doors, self._tally, own)
             self._producers.append(Producer(desk, stop=self._stop, give_up=self._give_up))

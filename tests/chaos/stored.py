@@ -17,12 +17,13 @@ CONTENTS: Final = {"objects": "$blobs.data", "batches": "$batch_name"}
 @dataclass(frozen=True, slots=True)
 class Stored:
     """`effects` counts by task id and step, `documents` by object id; `twins` are the ids of
-    resources that are the same."""
+    resources that are the same, `quotas` the most tasks that a namespace may have running."""
 
     receipts: Mapping[str, Document]
     effects: Mapping[str, Mapping[str, int]]
     documents: Counter[str]
     twins: list[list[str]]
+    quotas: Mapping[str, int]
 
     @classmethod
     def read(cls, database: Database[Document]) -> Self:
@@ -38,6 +39,10 @@ class Stored:
             twins=[
                 ids for name, content in CONTENTS.items() for ids in _same(database, name, content)
             ],
+            quotas={
+                row["_id"]: row["quotas"]["max_running"]
+                for row in database["namespaces"].find({"quotas.max_running": {"$ne": None}})
+            },
         )
 
 

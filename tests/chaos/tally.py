@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.receipts.cache import OPEN_COPY_TRUST_MS
-from waybill.polling import TERMINAL
+from waybill.flow.polling import TERMINAL
 
 BATCH: Final = "api_buckets_batches_process"
 BULK_KILL: Final = "api_tasks_kill"

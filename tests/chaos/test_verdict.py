@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,8 +27,10 @@ def receipt(task_id: str, tag: str, task_type: str = jobs.STEPS, **more: Any) ->
         "additional_data": {"tag": tag},
         "cancellation": None,
         "error_message": None,
+        "namespace_id": "ns_a",
         "parent_task_id": None,
         "attempt": 1,
+        "history": [],
         **more,
     }
 
@@ -49,7 +51,7 @@ def tally() -> Tally:
 def stored(*receipts: Document, effects: dict[str, int] | None = None) -> Stored:
     """The receipts, the first one's effects, and nothing else."""
     first = {receipts[0]["_id"]: effects or {"0": 1, "1": 1}} if receipts else {}
-    return Stored({row["_id"]: row for row in receipts}, first, Counter(), [])
+    return Stored({row["_id"]: row for row in receipts}, first, Counter(), [], {"ns_a": 1})
 
 
 def test_a_faultless_run_has_no_findings(tally: Tally) -> None:
@@ -133,3 +135,19 @@ def test_an_end_that_becomes_another_is_found(tally: Tally) -> None:
     tally.read("tsk_a", "CANCELED", asked_s=time.monotonic())
     tally.read("tsk_a", "COMPLETED", asked_s=time.monotonic())
     assert len(tally.findings) == 1
+
+
+def test_a_quota_that_was_exceeded_is_found(tally: Tally) -> None:
+    def ran(task_id: str, tag: str, start_s: int, end_s: int) -> Document:
+        steps = [(0, "PENDING"), (start_s, "PROCESSING"), (end_s, "COMPLETED")]
+        history = [{"to": to, "at": AT + timedelta(seconds=at_s)} for at_s, to in steps]
+        return receipt(task_id, tag, jobs.BLIND, history=history)
+
+    tally.order([Order("b", jobs.BLIND, [2])])
+    tally.accept("tsk_b", "b")
+    after = stored(ran("tsk_a", "a", 1, 2), ran("tsk_b", "b", 2, 3))
+    assert not [found for found in judge(after, tally) if "at once" in found]
+    beside = stored(ran("tsk_a", "a", 1, 3), ran("tsk_b", "b", 2, 3))
+    assert [found for found in judge(beside, tally) if "at once" in found] == [
+        "2 tasks of ns_a ran at once, and 1 may"
+    ]

@@ -9,6 +9,7 @@ from app.receipts.status import TERMINAL, TaskStatusEnum
 from tests.chaos import jobs
 from tests.chaos.stored import Stored
 from tests.chaos.tally import BATCH, BULK_KILL, Order, Tally
+from tests.overlap import most_at_once
 
 COMPLETED: Final = TaskStatusEnum.COMPLETED.value
 CANCELED: Final = TaskStatusEnum.CANCELED.value
@@ -21,6 +22,7 @@ def judge(stored: Stored, tally: Tally) -> Iterator[str]:
     yield from _accepted(stored.receipts, tally)
     yield from _unasked(stored.receipts, tally)
     yield from (f"one request made {ids}" for ids in stored.twins)
+    yield from _crowds(stored)
     for task_id, receipt in stored.receipts.items():
         name = f"{receipt['task_type']} {task_id}"
         effects = stored.effects.get(task_id, {})
@@ -64,6 +66,19 @@ def _unasked(receipts: Mapping[str, Document], tally: Tally) -> Iterator[str]:
             yield f"order {tag} was carried out {len(task_ids)} times: {task_ids}"
         elif task_ids[0] not in tally.accepted:
             yield f"order {tag} has task {task_ids[0]}, and its producer was never told"
+
+
+def _crowds(stored: Stored) -> Iterator[str]:
+    for namespace_id, limit in stored.quotas.items():
+        counted = [
+            receipt
+            for receipt in stored.receipts.values()
+            if receipt["namespace_id"] == namespace_id
+            and receipt["parent_task_id"] is None
+            and receipt["task_type"] != BULK_KILL
+        ]
+        if (most := most_at_once(counted)) > limit:
+            yield f"{most} tasks of {namespace_id} ran at once, and {limit} may"
 
 
 def _effect_flaws(receipt: Document, counts: Mapping[str, int]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending
 from app.receipts.transition import Move
 from tests.integration.receipts import claim, create, stored
-from tests.integration.scene import AGE, RETRY, Scene
+from tests.integration.scene import AGE, QUOTA_NAMESPACE, RETRY, Scene
 
 
 def _illegal_first_step(scene: Scene) -> str:
@@ -59,6 +59,21 @@ def _late_retry(scene: Scene) -> str:
 
 def _unsent(scene: Scene) -> str:
     return scene.set(scene.age(scene.waiting()), published_at=None)
+
+
+def _shut_door(scene: Scene) -> str:
+    """Held long ago: nobody looked for room since."""
+    task_id = scene.held(max_running=1)[1]
+    scene.edit("namespaces", QUOTA_NAMESPACE, {"$set": {"door_at": scene.long_ago()}})
+    return scene.age(task_id)
+
+
+def _over_quota(scene: Scene) -> str:
+    """Two were let in where one may be."""
+    let_in, held = scene.held(max_running=1)
+    state = stored(scene.ledger, let_in)["admission"]
+    scene.set(held, admission=state, queue=state["queue"], published_at=scene.now())
+    return QUOTA_NAMESPACE
 
 
 def idle_cancellation(scene: Scene) -> str:
@@ -222,12 +237,14 @@ BREACHES: Final[Mapping[Rule, Sequence[Breach]]] = {
         lambda s: s.age(s.waiting()),
         _unsent,
         _late_retry,
+        _shut_door,
         idle_cancellation,
         _late_force,
         _idle_suspension,
         _uncalled_parent,
         _untold_child,
     ),
+    Rule.OVER_QUOTA: (_over_quota,),
     Rule.ORPHAN_CHILD: (_orphan, _young_orphan),
     Rule.CHILD_OUTLIVES_PARENT: (_outliving_child,),
     Rule.CONCLUDED_EARLY: (_conclusion_beside_a_child, _child_that_ended_later),

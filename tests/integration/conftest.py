@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
+from redis import Redis
 
 from app.access.permission import Permission
 from app.database import MAJORITY, Document
@@ -70,6 +71,19 @@ def ledger(database: Database[Document], redis_url: str) -> Iterator[Ledger]:
     """The receipts of this test alone."""
     with opened(database, redis_url) as ledger:
         yield ledger
+
+
+@pytest.fixture
+def queue() -> str:
+    """A queue that no other test writes to."""
+    return f"test.{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def broker(redis_url: str) -> Iterator[Redis]:
+    """What the broker holds."""
+    with Redis.from_url(redis_url) as redis:
+        yield redis
 
 
 @pytest.fixture

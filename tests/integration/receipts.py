@@ -20,11 +20,14 @@ from app.embedded.layout import Layout
 from app.embedded.port import free_ports
 from app.embedded.valkey import Valkey
 from app.receipts.cache import ReceiptCache
-from app.receipts.ledger import Ledger
+from app.receipts.ledger import Ledger, Times
 from app.receipts.publisher import Publisher
+from app.receipts.quota import COLLECTION as NAMESPACES
+from app.receipts.quota import NO_QUOTA, Quota
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TERMINAL, TRANSITIONS, TaskStatusEnum
 from app.receipts.store import Ending, Holder, ReceiptStore
+from app.resources.namespace import NamespaceStore
 from app.settings import Settings
 from tests.polling import poll
 
@@ -49,6 +52,7 @@ def opened(
     lost_after: timedelta = NO_TIME,
     grace: timedelta = NO_TIME,
     patience: timedelta = NO_TIME,
+    quota: Quota = NO_QUOTA,
 ) -> Iterator[Ledger]:
     """A ledger as a process has it, with times that a test chooses."""
     celery = Celery("test", set_as_current=False)
@@ -61,9 +65,7 @@ def opened(
             retention=retention,
             patience=patience,
         )
-        yield Ledger.over(
-            receipts, Publisher(celery), lease=lease, grace=grace, lost_after=lost_after
-        )
+        yield Ledger.over(receipts, Publisher(celery), Times(lease, grace, lost_after), quota=quota)
     celery.close()
 
 
@@ -75,7 +77,7 @@ def brief(ledger: Ledger) -> Ledger:
         lease=NO_TIME,
         retention=timedelta(days=90),
     )
-    return Ledger.over(receipts, ledger.publisher, lease=NO_TIME, grace=NO_TIME, lost_after=NO_TIME)
+    return Ledger.over(receipts, ledger.publisher, Times(NO_TIME, NO_TIME, NO_TIME))
 
 
 def new_task(**changes: Any) -> NewTask:
@@ -91,6 +93,21 @@ def new_task(**changes: Any) -> NewTask:
         **changes,
     }
     return NewTask(**fields)
+
+
+def limit_tasks(
+    ledger: Ledger,
+    namespace_id: str = "ns_test",
+    *,
+    max_running: int | None = None,
+    max_pending: int | None = None,
+) -> None:
+    """Gives a namespace these limits, and makes its tasks follow them, as the API does."""
+    database = ledger.receipts.tasks.database
+    database[NAMESPACES].update_one({"_id": namespace_id}, {"$set": {}}, upsert=True)
+    limits = {"max_running": max_running, "max_pending": max_pending}
+    NamespaceStore(database).change_quota(namespace_id, limits)
+    ledger.submission.change_quota(namespace_id)
 
 
 def create(ledger: Ledger, **changes: Any) -> Receipt:

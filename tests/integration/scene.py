@@ -18,10 +18,21 @@ from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
 from app.resources.extraction import ExtractionStore, FailedDocument, NewDocument, Origin
-from tests.integration.receipts import COMPLETED, brief, claim, create, expired, holder, stored
+from tests.integration.receipts import (
+    COMPLETED,
+    brief,
+    claim,
+    create,
+    expired,
+    holder,
+    limit_tasks,
+    new_task,
+    stored,
+)
 
 # Longer than the margin of the tests, and much longer than a machine may stall.
 AGE: Final = timedelta(hours=3)
+QUOTA_NAMESPACE: Final = "ns_quota"
 RETRY: Final = Move(
     (TaskStatusEnum.PROCESSING,), TaskStatusEnum.PENDING, actor="worker:w1", reason="busy"
 )
@@ -73,6 +84,15 @@ class Scene:
 
     def waiting(self) -> str:
         return create(self.ledger).task_id
+
+    def held(self, namespace_id: str = QUOTA_NAMESPACE, *, max_running: int) -> list[str]:
+        """As many tasks as may run in a namespace with this quota, and one that waits for room."""
+        limit_tasks(self.ledger, namespace_id, max_running=max_running)
+        task = new_task(namespace_id=namespace_id, queue="test.quota")
+        tasks = [task] * (max_running + 1)
+        receipts = self.ledger.submission.submit(tasks)
+        assert [receipt.is_held for receipt in receipts] == [False] * max_running + [True]
+        return [receipt.task_id for receipt in receipts]
 
     def running(self) -> str:
         return claim(self.ledger, create(self.ledger))[0].task_id

@@ -4,10 +4,11 @@ import httpx
 import pytest
 from pymongo.database import Database
 
-from app.access.key import KeyStore
+from app.access.key_store import KeyStore, OpenKey
 from app.access.permission import Permission
 from app.access.recent import Recent
 from app.database import Document
+from app.errors import AlreadyExistsError
 from app.stores import Stores
 from tests.integration.resources import ClientMaker, error, made, make_bucket
 
@@ -19,13 +20,14 @@ def test_keys_are_stored_as_digests(database: Database[Document]) -> None:
     keys.ensure_indexes()
     first = keys.register(PLAIN, "ci", Permission.WRITE)
     assert keys.register(PLAIN, "other", Permission.ADMIN) == first
-    assert keys.find(PLAIN) == first
+    assert keys.find(PLAIN) == OpenKey(first, None)
     assert keys.find("sk_other") is None
     assert keys.find("0123456789") is None
     assert keys.find("sk_\ud800") is None
     assert "0123456789" not in str(list(database["api_keys"].find()))
-    assert keys.revoke(first.key_id)
-    assert not keys.revoke(first.key_id)
+    keys.revoke(first, by="key:other")
+    with pytest.raises(AlreadyExistsError, match="was revoked"):
+        keys.revoke(first, by="key:other")
     assert keys.find(PLAIN) is None
     keys.register(PLAIN, "ci", Permission.WRITE)
     assert keys.find(PLAIN) is None
@@ -36,16 +38,24 @@ def test_keys_are_stored_as_digests(database: Database[Document]) -> None:
 def test_a_memory_forgets_in_time_and_makes_room() -> None:
     now = [0.0]
     memory: Recent[str, int] = Recent(ttl_s=5, size=2, clock=lambda: now[0])
-    memory.put("a", 1)
-    memory.put("b", 2)
-    memory.put("c", 3)
+    for key, value in (("a", 1), ("b", 2), ("c", 3)):
+        memory.put(key, value, look=memory.begin())
     assert [memory.get(key) for key in "abc"] == [None, 2, 3]
     now[0] = 5.1
     assert memory.get("c") is None
-    memory.put("c", 4)
+    memory.put("c", 4, look=memory.begin(), within_s=2)
     assert memory.get("c") == 4
-    memory.clear()
+    now[0] = 7.1
     assert memory.get("c") is None
+
+
+def test_a_memory_keeps_nothing_that_was_looked_up_before_it_was_cleared() -> None:
+    memory: Recent[str, int] = Recent(ttl_s=5, size=2, clock=lambda: 0.0)
+    look = memory.begin()
+    memory.put("a", 1, look=look)
+    memory.clear()
+    memory.put("b", 2, look=look)
+    assert [memory.get(key) for key in "ab"] == [None, None]
 
 
 def test_without_a_known_key_there_is_401(api_url: str) -> None:
@@ -64,12 +74,15 @@ def test_without_a_known_key_there_is_401(api_url: str) -> None:
             assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_revoked_key_is_shut_out(client: httpx.Client, stores: Stores) -> None:
+def test_a_revoked_key_is_shut_out(
+    client_for: ClientMaker, client: httpx.Client, stores: Stores
+) -> None:
+    client_for()  # the last admin key cannot be revoked
     assert client.get("/v1/namespaces").is_success
     plain = client.headers["authorization"].removeprefix("Bearer ")
     found = stores.keys.find(plain)
     assert found is not None
-    stores.keys.revoke(found.key_id)
+    stores.keys.revoke(found.key, by="key:test")
     stores.directory.forget()  # or wait until the memory of it is too old
     error(client.get("/v1/namespaces"), 401, "UnauthorizedError")
 

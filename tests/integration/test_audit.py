@@ -55,6 +55,7 @@ def live(scene: Scene) -> None:
     scene.running()
     scene.canceled()
     scene.suspended()
+    scene.held("ns_busy", max_running=2)
     scene.document(1, scene.completed())
     scene.failure(1, scene.retried())
     scene.lost()

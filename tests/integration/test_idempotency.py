@@ -74,7 +74,10 @@ def test_of_many_at_once_one_runs(client: httpx.Client) -> None:
     assert len(succeeded) == 1
     for answer in answers:
         if not answer.is_success:
-            assert "in progress" in error(answer, 409, "AlreadyExistsError")["message"]
+            found = error(answer, 409, "AlreadyExistsError")
+            assert "in progress" in found["message"]
+            assert found["details"] == {"idempotency": "in_progress"}
+            assert answer.headers["Retry-After"] == "1"
     assert made(client.get(path, params={"include_total": True}))["pagination"]["total"] == 1
 
 

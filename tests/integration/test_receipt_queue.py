@@ -1,10 +1,6 @@
 """Messages come and go, receipts stay: what is sent, sent again, and never sent twice over."""
 
-import base64
-import json
-import secrets
 import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +16,7 @@ from app.receipts.queue import SENT_PER_SWEEP
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.transition import Move
+from tests.integration.message import lose, sent
 from tests.integration.receipts import (
     COMPLETED,
     claim,
@@ -34,33 +31,8 @@ from tests.polling import poll
 BACK = Move((TaskStatusEnum.PROCESSING,), TaskStatusEnum.PENDING, actor="worker:w1")
 
 
-@pytest.fixture
-def queue() -> str:
-    """A queue that no other test writes to."""
-    return f"test.{secrets.token_hex(6)}"
-
-
-@pytest.fixture
-def broker(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as redis:
-        yield redis
-
-
 def submit(ledger: Ledger, queue: str, count: int) -> list[Receipt]:
     return ledger.submission.submit([new_task(queue=queue) for _ in range(count)])
-
-
-def sent(broker: Redis, queue: str) -> list[str]:
-    """The task ids of the messages on a queue, oldest first."""
-    messages = [json.loads(raw) for raw in broker.lrange(queue, 0, -1)][::-1]
-    return [json.loads(base64.b64decode(each["body"]))[0][0] for each in messages]
-
-
-def lose(broker: Redis, queue: str, count: int) -> list[str]:
-    """Takes the oldest messages away, as a worker does that dies with them."""
-    lost = sent(broker, queue)[:count]
-    broker.rpop(queue, count)
-    return lost
 
 
 def test_a_submitted_task_has_one_message_with_its_id_only(
@@ -230,6 +202,18 @@ def test_a_waiting_task_knows_its_place(ledger: Ledger, queue: str) -> None:
     assert waits[1] is not None
     assert waits[2] is not None
     assert 0 < waits[1] < waits[2]
+
+
+def test_only_what_ended_lately_tells_how_long_a_task_waits(ledger: Ledger, queue: str) -> None:
+    """However long it has waited: what ended at its beginning says nothing of the pace now."""
+    ended, waiting = submit(ledger, queue, 2)
+    _, by = claim(ledger, ended)
+    ledger.receipts.finish(ended.task_id, by.token, COMPLETED, worker=by.worker)
+    assert ledger.queue.place(waiting).wait_minutes is not None
+    times = ("created_at", "updated_at", "ended_at")
+    an_hour_ago = {name: {"$add": [f"${name}", -3_600_000]} for name in times}
+    ledger.receipts.tasks.update_many({"queue": queue}, [{"$set": an_hour_ago}])
+    assert ledger.queue.place(ledger.receipts.get(waiting.task_id)).wait_minutes is None
 
 
 def test_tasks_of_one_bulk_submission_have_places_of_their_own(ledger: Ledger, queue: str) -> None:

@@ -1,7 +1,7 @@
 """What is overdue, and from which moment on."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,9 +28,10 @@ def sight(
     *,
     children: Mapping[str, Children] | None = None,
     depths: Mapping[str, int] | None = None,
+    doors: Mapping[str, datetime] | None = None,
 ) -> Sight:
     """The look of somebody `age` after `AT`."""
-    return Sight(AT + age, MARGIN, children or {}, depths or {})
+    return Sight(AT + age, MARGIN, children or {}, depths or {}, doors or {})
 
 
 def lease(**changes: Any) -> Document:
@@ -38,12 +39,14 @@ def lease(**changes: Any) -> Document:
 
 
 WAITING = receipt(S.PENDING, published_at=None)
+HELD = WAITING | {"admission": {"state": "held", "queue": "test.jobs", "at": AT}}
 RUNNING = receipt(S.PENDING, S.PROCESSING, lease=lease())
 AT_REST = receipt(S.PENDING, S.PROCESSING, lease=None, fan_out=PARENT)
 
 LATE: list[tuple[Late, Document]] = [
     (overdue.lost_lease, RUNNING),
     (overdue.unsent_message, WAITING),
+    (overdue.shut_door, HELD),
     (overdue.unsent_message, WAITING | {"created_at": AT - MARGIN, "not_before": AT}),
     (overdue.idle_cancellation, WAITING | {"cancellation": ASKED}),
     (overdue.idle_cancellation, receipt(S.PENDING, S.SUSPENDED, cancellation=ASKED)),
@@ -77,6 +80,16 @@ def test_a_queue_that_is_merely_long_is_not_late() -> None:
     assert overdue.unsent_message(sent, sight(MARGIN + SECOND, depths={queue: 0})) is None
     found = overdue.unsent_message(sent, sight(MARGIN + SECOND + MOMENT, depths={queue: 0}))
     assert found == "its queue is empty, and its message was sent 60 s ago"
+
+
+def test_a_task_that_waits_for_room_is_late_where_nobody_looks_for_it() -> None:
+    looked = {HELD["namespace_id"]: AT + 99 * MARGIN}
+    assert overdue.shut_door(HELD, sight(100 * MARGIN, doors=looked)) is None
+    assert overdue.shut_door(HELD, sight(100 * MARGIN + MOMENT, doors=looked))
+    assert overdue.unsent_message(HELD, sight(100 * MARGIN)) is None
+    let_in = HELD | {"admission": {**HELD["admission"], "state": "admitted"}}
+    assert overdue.shut_door(let_in, sight(100 * MARGIN)) is None
+    assert overdue.unsent_message(let_in, sight(100 * MARGIN))
 
 
 def test_a_task_that_is_to_end_or_to_pause_needs_no_message() -> None:

@@ -14,7 +14,7 @@ from celery import Celery
 from celery.bin.celery import celery as celery_command
 from uvicorn.main import main as uvicorn_command
 
-from app.broker import QUEUES
+from app.broker import JOB_QUEUES, QUEUES
 from app.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,8 @@ def test_beat_and_flower_take_their_options() -> None:
 
 
 def test_the_workers_serve_every_queue_once() -> None:
-    served = [queue for name in WORKERS for queue in worker_options(name)["queues"].split(",")]
+    named = [worker_options(name).get("queues") for name in WORKERS]
+    served = [queue for queues in named for queue in (queues.split(",") if queues else JOB_QUEUES)]
     assert sorted(served) == sorted(QUEUES)
 
 

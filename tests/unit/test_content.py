@@ -1,5 +1,6 @@
 """Contents of blobs: inline forms, and files that must lie in the operator's folders."""
 
+import asyncio
 import base64
 import ctypes
 import os
@@ -14,10 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import InvalidError, PermanentError, TransientError, WaybillError
-from app.resources.content import ContentReader, blob_url, decode_file, decode_inline
+from app.errors import InvalidError, PermanentError, TransientError
+from app.fetch.file import FileReader
+from app.fetch.reader import ContentReader
+from app.fetch.rooted_file import REFUSED, open_beneath, url_path
+from app.resources.content import blob_url, decode_file, decode_inline
 from app.resources.property import PropertyType
-from app.resources.rooted_file import REFUSED, open_beneath, url_path
 
 IMAGE = PropertyType.IMAGE
 TEXT = PropertyType.TEXT
@@ -29,6 +32,14 @@ SECRET = b"secret"
 # renameat2(2); Python has no name for it.
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
+
+
+def files(*roots: Path, max_bytes: int = MAX_BYTES) -> ContentReader:
+    return ContentReader({"file": FileReader(roots, max_bytes)})
+
+
+def read(reader: ContentReader, url: str) -> bytes:
+    return asyncio.run(reader.read(url))
 
 
 @pytest.fixture
@@ -43,7 +54,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reader(root: Path) -> ContentReader:
-    return ContentReader((root,), MAX_BYTES)
+    return files(root)
 
 
 def test_inline_content_by_type() -> None:
@@ -133,9 +144,9 @@ def test_a_file_of_other_content_fails_for_good(type_: PropertyType, content: by
 def test_a_file_in_a_root_is_read(reader: ContentReader, root: Path) -> None:
     url = f"file://{root}/sub/a.txt"
     reader.check_url(url)
-    assert reader.read(url) == b"inside"
-    assert reader.read(url.replace("file://", "FILE://localhost")) == b"inside"
-    assert reader.read(f"file://{root}//sub/./a.txt") == b"inside"
+    assert read(reader, url) == b"inside"
+    assert read(reader, url.replace("file://", "FILE://localhost")) == b"inside"
+    assert read(reader, f"file://{root}//sub/./a.txt") == b"inside"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +154,7 @@ def test_a_file_in_a_root_is_read(reader: ContentReader, root: Path) -> None:
 )
 def test_any_name_can_be_percent_encoded(reader: ContentReader, root: Path, name: str) -> None:
     (root / name).write_bytes(b"named")
-    assert reader.read(f"file://{root}/{quote(os.fsencode(name))}") == b"named"
+    assert read(reader, f"file://{root}/{quote(os.fsencode(name))}") == b"named"
 
 
 @pytest.mark.parametrize(
@@ -179,14 +190,15 @@ def test_urls_that_can_never_be_read(reader: ContentReader, root: Path, url: str
         reader.check_url(url)
     assert str(root) not in str(info.value)
     with pytest.raises(PermanentError):
-        reader.read(url)
+        read(reader, url)
 
 
 def test_without_roots_the_operator_s_setting_is_named(root: Path) -> None:
     url = f"file://{root}/sub/a.txt"
-    for call in (ContentReader((), MAX_BYTES).check_url, ContentReader((), MAX_BYTES).read):
-        with pytest.raises(WaybillError, match="WAYBILL_FILE_ROOTS"):
-            call(url)
+    with pytest.raises(InvalidError, match="WAYBILL_FILE_ROOTS"):
+        files().check_url(url)
+    with pytest.raises(PermanentError, match="WAYBILL_FILE_ROOTS"):
+        read(files(), url)
 
 
 def test_missing_and_outside_are_answered_alike(reader: ContentReader, root: Path) -> None:
@@ -208,29 +220,29 @@ def test_missing_and_outside_are_answered_alike(reader: ContentReader, root: Pat
     ]
     for path in paths:
         with pytest.raises(PermanentError) as info:
-            reader.read(f"file://{path}")
+            read(reader, f"file://{path}")
         assert str(info.value) == REFUSED
 
 
 def test_links_that_stay_in_a_root_are_followed(reader: ContentReader, root: Path) -> None:
     (root / "link").symlink_to("sub/a.txt")
     (root / "folder").symlink_to(root / "sub")
-    assert reader.read(f"file://{root}/link") == b"inside"
-    assert reader.read(f"file://{root}/folder/a.txt") == b"inside"
+    assert read(reader, f"file://{root}/link") == b"inside"
+    assert read(reader, f"file://{root}/folder/a.txt") == b"inside"
 
 
 def test_a_root_may_be_a_link_itself(root: Path) -> None:
     alias = root.parent / "alias"
     alias.symlink_to(root)
-    reader = ContentReader((alias,), MAX_BYTES)
-    assert reader.read(f"file://{alias}/sub/a.txt") == b"inside"
-    assert reader.read(f"file://{root}/sub/a.txt") == b"inside"
+    reader = files(alias)
+    assert read(reader, f"file://{alias}/sub/a.txt") == b"inside"
+    assert read(reader, f"file://{root}/sub/a.txt") == b"inside"
 
 
 def test_links_between_two_roots_are_followed(root: Path) -> None:
     other = root.parent / "outside"
     (root / "link").symlink_to(other / "a.txt")
-    assert ContentReader((root, other), MAX_BYTES).read(f"file://{root}/link") == SECRET
+    assert read(files(root, other), f"file://{root}/link") == SECRET
 
 
 def test_what_is_no_regular_file_never_blocks(reader: ContentReader, root: Path) -> None:
@@ -240,24 +252,24 @@ def test_what_is_no_regular_file_never_blocks(reader: ContentReader, root: Path)
         listener.bind(os.path.relpath(root / "socket"))
         for name in ("pipe", "socket", "sub", ""):
             with pytest.raises(PermanentError):
-                reader.read(f"file://{root}/{name}")
-    device = ContentReader((Path("/dev"),), MAX_BYTES)
+                read(reader, f"file://{root}/{name}")
+    device = files(Path("/dev"))
     with pytest.raises(PermanentError, match="not a regular file"):
-        device.read("file:///dev/zero")
+        read(device, "file:///dev/zero")
 
 
 def test_files_are_bounded(reader: ContentReader, root: Path) -> None:
     (root / "full").write_bytes(b"x" * MAX_BYTES)
     (root / "over").write_bytes(b"x" * (MAX_BYTES + 1))
-    assert len(reader.read(f"file://{root}/full")) == MAX_BYTES
+    assert len(read(reader, f"file://{root}/full")) == MAX_BYTES
     with pytest.raises(PermanentError, match="more than the 1000 bytes"):
-        reader.read(f"file://{root}/over")
+        read(reader, f"file://{root}/over")
 
 
 def test_a_file_that_hides_its_size_is_bounded() -> None:
-    reader = ContentReader((Path("/proc"),), 10)
+    reader = files(Path("/proc"), max_bytes=10)
     with pytest.raises(PermanentError, match="more than the 10 bytes"):
-        reader.read(f"file:///proc/{os.getpid()}/status")
+        read(reader, f"file:///proc/{os.getpid()}/status")
 
 
 @pytest.mark.parametrize("parts", [("link",), ("folder", "a.txt")])
@@ -269,14 +281,17 @@ def test_nothing_is_opened_through_a_link(root: Path, parts: tuple[str, ...]) ->
 
 
 def test_trouble_of_the_process_is_transient(reader: ContentReader, root: Path) -> None:
+    url = f"file://{root}/sub/a.txt"
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-    try:
-        with pytest.raises(TransientError, match="Too many open files"):
-            reader.read(f"file://{root}/sub/a.txt")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert reader.read(f"file://{root}/sub/a.txt") == b"inside"
+    with asyncio.Runner() as runner:
+        runner.get_loop()  # which takes descriptors of its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            with pytest.raises(TransientError, match="Too many open files"):
+                runner.run(reader.read(url))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert runner.run(reader.read(url)) == b"inside"
 
 
 @pytest.fixture
@@ -303,7 +318,7 @@ def test_a_folder_swapped_for_a_link_leads_nowhere(reader: ContentReader, root: 
     seen = set()
     for _ in range(2_000):
         try:
-            seen.add(reader.read(f"file://{root}/sub/a.txt"))
+            seen.add(read(reader, f"file://{root}/sub/a.txt"))
         except PermanentError as exc:
             seen.add(str(exc).encode())
     assert seen == {b"inside", REFUSED.encode()}

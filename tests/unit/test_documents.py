@@ -1,7 +1,8 @@
-"""docs/seeds.md and docs/reliability.md name tests that exist; a statement may be "open"."""
+"""What the documents say of tests: those that they name exist, and their examples have one."""
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,33 @@ def test_every_named_test_exists(document: str) -> None:
         assert (ROOT / path).is_file(), path
         if function is not None:
             assert function in functions(ROOT / path), f"{path}::{function}"
+
+
+# How many blocks of code a document has, and the test that runs them. A diagram is no example.
+EXAMPLES = {
+    ("README.md", "python"): (2, "tests/acceptance/test_readme.py"),
+    ("README.md", "sh"): (3, "tests/acceptance/test_readme.py"),
+    ("docs/client.md", "python"): (7, "tests/acceptance/test_examples.py"),
+    ("docs/command.md", "sh"): (6, "tests/acceptance/test_command_examples.py"),
+    ("docs/extractors.md", "json"): (1, "tests/unit/test_extractors.py"),
+    ("docs/extractors.md", "toml"): (1, "tests/unit/test_extractors.py"),
+    ("docs/extractors.md", "python"): (1, "tests/unit/test_extractors.py"),
+    ("docs/keys.md", "sh"): (2, "tests/acceptance/test_examples.py"),
+    ("docs/objects.md", "json"): (1, "tests/unit/test_fetch.py"),
+    ("docs/objects.md", "sh"): (1, "tests/unit/test_fetch.py"),
+    ("docs/operators.md", "sh"): (1, "tests/acceptance/test_examples.py"),
+}
+FENCE = re.compile(r"^```(\w*)\n.*?^```$", re.DOTALL | re.MULTILINE)
+
+
+def test_every_example_has_its_test() -> None:
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = Counter(
+        (str(document.relative_to(ROOT)), language)
+        for document in documents
+        for language in FENCE.findall(document.read_text())
+        if language != "mermaid" and document.name != "architecture.md"
+    )
+    assert found == {example: count for example, (count, _) in EXAMPLES.items()}
+    for _, test in EXAMPLES.values():
+        assert (ROOT / test).is_file()

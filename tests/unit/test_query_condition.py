@@ -68,6 +68,24 @@ def refusal(filters: object) -> str:
             {"$and": [{"name": {"$regex": "^a", "$options": ""}}]},
         ),
         (
+            {"field": "name", "operator": "regex", "value": "^a", "case_sensitive": True},
+            {"name": {"$regex": "^a", "$options": ""}},
+        ),
+        (
+            {
+                "case_sensitive": True,
+                "OR": [
+                    {
+                        "case_sensitive": False,
+                        "field": "name",
+                        "operator": "ends_with",
+                        "value": "a",
+                    }
+                ],
+            },
+            {"$or": [{"name": {"$regex": r"a\z", "$options": ""}}]},
+        ),
+        (
             {"NOT": [{"name": "a"}, {"size": 1}]},
             {"$nor": [{"name": {"$eq": "a"}}, {"size": {"$eq": 1}}]},
         ),

@@ -10,6 +10,7 @@ TYPES = {
     "SecretStr": "secret text",
     "tuple": "list",
     "Literal": "one of",
+    "path_type='file'": "file",
     "Path": "folder",
     "float": "number",
     "int": "integer",

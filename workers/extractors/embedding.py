@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import InvalidError, PermanentError
+from app.fetch.rooted_file import is_beneath
 from app.resources.extractor import (
     DEFAULT_LIMITS,
     Extraction,
@@ -22,7 +23,6 @@ from app.resources.extractor import (
     Vector,
 )
 from app.resources.parameter import parameter_error, refuse_unknown
-from app.resources.rooted_file import is_beneath
 from workers.extractors.item import merge, take_text
 
 try:

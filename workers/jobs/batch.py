@@ -4,33 +4,27 @@ The batch's task cuts its objects into chunks, which are child tasks that run on
 the one that ends last has the batch concluded.
 """
 
-from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from typing import Final
 
 from app.errors import PermanentError
+from app.fetch.reader import ContentReader
 from app.receipts.family import Children
 from app.resources.batch import TASK_TYPE, Batch, BatchStore
 from app.resources.batch_member import BatchMemberStore
 from app.resources.bucket import BucketStore
 from app.resources.collection import CollectionStore
-from app.resources.content import ContentReader
-from app.resources.extraction import ExtractionStore, FailedDocument, Origin
+from app.resources.extraction import ExtractionStore, Origin
 from app.resources.extractor import EXTRACTORS, Limits, input_sources
 from workers import process
 from workers.attempt import Attempt, FanOut
 from workers.celery_app import app
 from workers.job import Job
-from workers.jobs.pipeline import LoadedObject, Outcome, Pipeline, Stage
+from workers.jobs.loading import Loader
+from workers.jobs.pipeline import Outcome, Pipeline, Stage
 
 CHUNK_TASK_TYPE: Final = f"{TASK_TYPE}.chunk"
-
-# What one worker process holds of a batch at once, whichever bound comes first.
-SLICE_OBJECTS: Final = 64
-SLICE_BYTES: Final = 16 * 1024 * 1024
-
-DELETED: Final = "deleted"
-GONE: Final = "the object was deleted after it was added to the batch"
 
 Totals = dict[str, int]
 
@@ -50,16 +44,22 @@ def process_chunk(self: Job, attempt: Attempt) -> Totals:
     origin = Origin(batch.namespace_id, batch.bucket_id, batch_id, attempt.task_id, attempt.number)
     totals = _totals(attempt.checkpoint)
     left = object_ids[totals["objects"] :]
-    for outcome in _outcomes(_pipeline(worker, batch), store, origin, left):
-        attempt.raise_if_aborted()
-        totals = _added(totals, outcome)
-        attempt.commit(
-            partial(store.write, origin, outcome.object_ids, outcome.documents, outcome.failures),
-            totals["objects"],
-            len(object_ids),
-            errors=totals["failed"],
-            checkpoint=totals,
-        )
+    pipeline = Pipeline(_stages(worker, batch))
+    loader = _loader(worker, batch, pipeline, attempt)
+    with closing(loader.slices(store.pages(origin, left))) as slices:
+        for loaded in slices:
+            outcome = pipeline.run(loaded)
+            attempt.raise_if_aborted()
+            totals = _added(totals, outcome)
+            attempt.commit(
+                partial(
+                    store.write, origin, outcome.object_ids, outcome.documents, outcome.failures
+                ),
+                totals["objects"],
+                len(object_ids),
+                errors=totals["failed"],
+                checkpoint=totals,
+            )
     return totals
 
 
@@ -115,36 +115,19 @@ def _added(totals: Totals, outcome: Outcome) -> Totals:
     }
 
 
-def _outcomes(
-    pipeline: Pipeline, store: ExtractionStore, origin: Origin, object_ids: list[str]
-) -> Iterator[Outcome]:
-    """What became of the objects, in slices that bound what is in memory at once."""
-    loaded: list[LoadedObject] = []
-    refused: list[FailedDocument] = []
-    for object_id, stored in store.read(origin, object_ids):
-        one = pipeline.load(stored) if stored else FailedDocument(object_id, None, DELETED, GONE)
-        if isinstance(one, FailedDocument):
-            refused.append(one)
-        else:
-            loaded.append(one)
-        is_full = len(loaded) + len(refused) >= SLICE_OBJECTS
-        if is_full or sum(each.size_bytes for each in loaded) >= SLICE_BYTES:
-            yield _outcome(pipeline, loaded, refused)
-            loaded, refused = [], []
-    if loaded or refused:
-        yield _outcome(pipeline, loaded, refused)
+def _loader(
+    worker: process.WorkerProcess, batch: Batch, pipeline: Pipeline, attempt: Attempt
+) -> Loader:
+    bucket = BucketStore(worker.database).get(batch.bucket_id, namespace_id=batch.namespace_id)
+    return Loader(
+        bucket.schema,
+        pipeline.properties,
+        ContentReader.of(worker.settings),
+        is_last_attempt=not attempt.receipt.has_another_attempt,
+    )
 
 
-def _outcome(
-    pipeline: Pipeline, loaded: list[LoadedObject], refused: list[FailedDocument]
-) -> Outcome:
-    outcome = pipeline.run(loaded)
-    outcome.object_ids += [failure.object_id for failure in refused]
-    outcome.failures += refused
-    return outcome
-
-
-def _pipeline(worker: process.WorkerProcess, batch: Batch) -> Pipeline:
+def _stages(worker: process.WorkerProcess, batch: Batch) -> list[Stage]:
     settings = worker.settings
     limits = Limits(max_image_pixels=settings.max_image_pixels, file_roots=settings.file_roots)
     collections = CollectionStore(worker.database).reading(
@@ -156,6 +139,4 @@ def _pipeline(worker: process.WorkerProcess, batch: Batch) -> Pipeline:
         extractor = EXTRACTORS.build(spec.name, spec.parameters, limits)
         sources = input_sources(extractor.inputs, spec.input_mappings)
         stages.append(Stage(collection.collection_id, extractor, sources))
-    bucket = BucketStore(worker.database).get(batch.bucket_id, namespace_id=batch.namespace_id)
-    reader = ContentReader(settings.file_roots, settings.max_blob_bytes)
-    return Pipeline(bucket.schema, stages, reader)
+    return stages

@@ -2,18 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-from app.database import Document
-from app.errors import PermanentError
-from app.resources.content import ContentReader, decode_file
 from app.resources.extraction import FailedDocument, NewDocument
 from app.resources.extractor import Extractor, Failure
-from app.resources.property import PropertyType
-from app.resources.schema import BucketSchema, violations
-
-SCHEMA_VIOLATION: Final = "schema_violation"
-UNREADABLE: Final = "unreadable"
+from workers.jobs.loading import Loaded, LoadedObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,64 +31,33 @@ class Outcome:
         return len({failure.object_id for failure in self.failures})
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedObject:
-    """A valid object with the content that stages read; `unreadable` has reasons by property."""
+class Pipeline:
+    """Extracts. It keeps nothing between calls."""
 
-    object_id: str
-    fields: Mapping[str, object]
-    metadata: Mapping[str, object]
-    values: Mapping[str, object]
-    unreadable: Mapping[str, str]
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self._stages = stages
 
     @property
-    def size_bytes(self) -> int:
-        """What its contents take up, roughly."""
-        return sum(len(value) for value in self.values.values() if isinstance(value, str | bytes))
+    def properties(self) -> frozenset[str]:
+        """The names of the properties that the stages read."""
+        return frozenset(source for stage in self._stages for source in stage.sources.values())
 
-
-class Pipeline:
-    """Validates, loads and extracts. It keeps nothing between calls."""
-
-    def __init__(
-        self, schema: BucketSchema, stages: Sequence[Stage], reader: ContentReader
-    ) -> None:
-        self._schema = schema
-        self._stages = stages
-        self._reader = reader
-        self._read = {source for stage in stages for source in stage.sources.values()}
-
-    def load(self, stored: Document) -> LoadedObject | FailedDocument:
-        """The object with its content, or the failure of one that its bucket's schema refuses.
-
-        Raises `TransientError` when a file cannot be read for the moment.
-        """
-        object_id, fields = str(stored["_id"]), stored["fields"]
-        problems = violations(self._schema, fields, [_as_sent(blob) for blob in stored["blobs"]])
-        if problems:
-            reason = "; ".join(problem.message for problem in problems)
-            return FailedDocument(object_id, None, SCHEMA_VIOLATION, reason)
-        values = {name: value for name, value in fields.items() if name in self._read}
-        unreadable: dict[str, str] = {}
-        for blob in stored["blobs"]:
-            name = blob["property"]
-            if name in self._read:
-                try:
-                    values[name] = self._content(blob)
-                except PermanentError as exc:
-                    unreadable[name] = str(exc)
-        return LoadedObject(object_id, fields, stored["metadata"], values, unreadable)
-
-    def run(self, objects: Sequence[LoadedObject]) -> Outcome:
-        """Every object through every stage."""
-        outcome = Outcome(object_ids=[one.object_id for one in objects])
+    def run(self, slice_: Sequence[Loaded]) -> Outcome:
+        """Every object through every stage; one that could not be loaded has failed."""
+        objects = [one for one in slice_ if isinstance(one, LoadedObject)]
+        outcome = Outcome(
+            object_ids=[one.object_id for one in slice_],
+            failures=[one for one in slice_ if isinstance(one, FailedDocument)],
+        )
         for stage in self._stages:
             readable = []
             for one in objects:
-                reasons = [one.unreadable[p] for p in stage.sources.values() if p in one.unreadable]
-                if reasons:
+                lacks = [one.lacks[name] for name in stage.sources.values() if name in one.lacks]
+                if lacks:
                     outcome.failures.append(
-                        FailedDocument(one.object_id, stage.collection_id, UNREADABLE, reasons[0])
+                        FailedDocument(
+                            one.object_id, stage.collection_id, lacks[0].error_type, lacks[0].reason
+                        )
                     )
                 else:
                     readable.append(one)
@@ -106,16 +67,6 @@ class Pipeline:
                 else:
                     outcome.failures.append(made)
         return outcome
-
-    def _content(self, blob: Document) -> object:
-        if blob.get("url") is None:
-            return blob["data"]
-        return decode_file(PropertyType(blob["type"]), self._reader.read(blob["url"]))
-
-
-def _as_sent(blob: Document) -> Document:
-    """The blob as a request brings it: an image was decoded to bytes when it was stored."""
-    return {**blob, "data": ""} if isinstance(blob.get("data"), bytes) else blob
 
 
 def _extract(

@@ -12,7 +12,7 @@ from typing import Any, Final
 from celery import Celery
 from pymongo.database import Database
 
-from app.broker import CONCLUSIONS_QUEUE, CONTROL_QUEUE, JOBS_QUEUE
+from app.broker import CONTROL_QUEUE, JOB_QUEUES, JOBS_QUEUE
 from app.database import Document
 from app.embedded.program import Program
 from app.receipts.ledger import Ledger
@@ -63,7 +63,7 @@ def jobs_worker(
     folder: Path,
     env: Mapping[str, str],
     *,
-    queue: str = f"{JOBS_QUEUE},{CONCLUSIONS_QUEUE}",
+    queue: str = ",".join(JOB_QUEUES),
     slots: int = SLOTS,
     overrides: Sequence[str] = (),
 ) -> WorkerContainer:

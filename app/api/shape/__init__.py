@@ -1,0 +1,1 @@
+"""The shape of each answer, as the OpenAPI document says it."""

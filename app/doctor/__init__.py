@@ -1,0 +1,1 @@
+"""`waybill doctor`: what keeps an installation from working, and what to do about it."""

@@ -1,0 +1,1 @@
+"""The way out: connections to servers that somebody else named, and to no other."""

@@ -1,0 +1,1 @@
+"""Contents by URL: one small reader a scheme, and the choice between them."""

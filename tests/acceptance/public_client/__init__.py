@@ -1,0 +1,1 @@
+"""The public client package `mixpeek`, unmodified, with its base URL set to ours."""

@@ -1,0 +1,1 @@
+"""`waybill import`: files become objects of a bucket, once each, however often it is stopped."""

@@ -1,0 +1,1 @@
+"""What runs flows over httpx: one driver that blocks, one for asyncio."""

@@ -1,0 +1,1 @@
+"""What the client does, without doing it: each call as a flow of steps."""

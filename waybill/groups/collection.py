@@ -1,0 +1,102 @@
+"""Collections: what an extractor makes of the objects of some buckets."""
+
+from collections.abc import Mapping, Sequence
+
+from waybill.endpoint import D, Group, endpoint, items
+from waybill.flow.path import path_to
+from waybill.flow.step import Flow, ItemFlow
+from waybill.flow.verb import UNSET, Unset, ask, change, create, delete, fetched, get, said, walk
+from waybill.types import Collection, Deleted, Page
+
+
+class Collections(Group[D]):
+    """Documents of one extractor."""
+
+    @endpoint
+    def create(
+        self,
+        collection_name: str,
+        *,
+        feature_extractor: str | Mapping[str, object],
+        bucket_ids: Sequence[str] | None = None,
+        source: Mapping[str, object] | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Flow[Collection]:
+        """A new collection that reads the buckets.
+
+        `feature_extractor` is a name, or `{"feature_extractor_name", "parameters",
+        "input_mappings"}`; `source` stands for `bucket_ids` in the API's own form.
+        """
+        if (source is None) == (bucket_ids is None):
+            raise ValueError("say which buckets are read: give bucket_ids or source")
+        if bucket_ids is not None:
+            source = {"type": "bucket", "bucket_ids": [*bucket_ids]}
+        if isinstance(feature_extractor, str):
+            feature_extractor = {"feature_extractor_name": feature_extractor}
+        body = said(
+            collection_name=collection_name,
+            source=source,
+            feature_extractor=feature_extractor,
+            description=description,
+            metadata=metadata,
+        )
+        return fetched(Collection, create(path_to("collections"), body, key=idempotency_key))
+
+    @endpoint
+    def get(self, collection: str) -> Flow[Collection]:
+        """The collection with this id or name."""
+        return fetched(Collection, get(path_to("collections", collection)))
+
+    @items
+    def list(
+        self,
+        *,
+        filters: Mapping[str, object] | None = None,
+        sort: Mapping[str, object] | None = None,
+        search: str | None = None,
+        page_size: int = 100,
+    ) -> ItemFlow[Collection]:
+        """Every collection of the namespace, the newest first, page by page."""
+        body = said(filters=filters, sort=sort, search=search)
+        return walk(Collection, path_to("collections", "list"), body, page_size=page_size)
+
+    @endpoint
+    def page(
+        self,
+        *,
+        filters: Mapping[str, object] | None = None,
+        sort: Mapping[str, object] | None = None,
+        search: str | None = None,
+        page_size: int = 100,
+        cursor: str | None = None,
+        include_total: bool = False,
+    ) -> Flow[Page[Collection]]:
+        """One page; `pagination.next_cursor` names the next."""
+        body = said(
+            filters=filters,
+            sort=sort,
+            search=search,
+            limit=page_size,
+            cursor=cursor,
+            include_total=include_total,
+        )
+        return fetched(Page[Collection], ask(path_to("collections", "list"), body))
+
+    @endpoint
+    def change(
+        self,
+        collection: str,
+        *,
+        description: str | Unset | None = UNSET,
+        metadata: Mapping[str, object] | Unset = UNSET,
+    ) -> Flow[Collection]:
+        """Sets what is given."""
+        path = path_to("collections", collection)
+        return fetched(Collection, change(path, description=description, metadata=metadata))
+
+    @endpoint
+    def delete(self, collection: str) -> Flow[Deleted]:
+        """Deletes a collection that holds no documents."""
+        return fetched(Deleted, delete(path_to("collections", collection)))

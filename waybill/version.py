@@ -1,0 +1,6 @@
+"""The version of this package."""
+
+from importlib.metadata import version
+from typing import Final
+
+__version__: Final = version("waybill")
