@@ -10,7 +10,7 @@ from structlog.typing import Processor
 from app.settings import Settings
 
 # Their INFO lines repeat what ours say of the same transition, or report each tick.
-NOISY: Final = ("pymongo", "celery.beat", "celery.worker.strategy", "celery.app.trace")
+NOISY: Final = ("pymongo", "httpx", "celery.beat", "celery.worker.strategy", "celery.app.trace")
 
 
 def configure_logging(settings: Settings) -> None:
