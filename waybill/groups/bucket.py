@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 
-from waybill.endpoint import D, Group, endpoint, items
+from waybill.endpoint import D, endpoint
 from waybill.flow.path import path_to
-from waybill.flow.step import Flow, ItemFlow
-from waybill.flow.verb import UNSET, Unset, ask, change, create, delete, fetched, get, said, walk
-from waybill.types import Bucket, Deleted, Page
+from waybill.flow.step import Flow
+from waybill.flow.verb import UNSET, Unset, change, create, delete, fetched, get, said
+from waybill.groups.listed import Listed
+from waybill.types import Bucket, Deleted
 
 
-class Buckets(Group[D]):
+class Buckets(Listed[D, Bucket]):
     """Where objects are kept."""
+
+    kind = Bucket
+    parts = ("buckets",)
 
     @endpoint
     def create(
@@ -37,41 +41,6 @@ class Buckets(Group[D]):
     def get(self, bucket: str) -> Flow[Bucket]:
         """The bucket with this id or name."""
         return fetched(Bucket, get(path_to("buckets", bucket)))
-
-    @items
-    def list(
-        self,
-        *,
-        filters: Mapping[str, object] | None = None,
-        sort: Mapping[str, object] | None = None,
-        search: str | None = None,
-        page_size: int = 100,
-    ) -> ItemFlow[Bucket]:
-        """Every bucket of the namespace, the newest first, page by page."""
-        body = said(filters=filters, sort=sort, search=search)
-        return walk(Bucket, path_to("buckets", "list"), body, page_size=page_size)
-
-    @endpoint
-    def page(
-        self,
-        *,
-        filters: Mapping[str, object] | None = None,
-        sort: Mapping[str, object] | None = None,
-        search: str | None = None,
-        page_size: int = 100,
-        cursor: str | None = None,
-        include_total: bool = False,
-    ) -> Flow[Page[Bucket]]:
-        """One page; `pagination.next_cursor` names the next."""
-        body = said(
-            filters=filters,
-            sort=sort,
-            search=search,
-            limit=page_size,
-            cursor=cursor,
-            include_total=include_total,
-        )
-        return fetched(Page[Bucket], ask(path_to("buckets", "list"), body))
 
     @endpoint
     def change(

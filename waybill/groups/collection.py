@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from waybill.endpoint import D, Group, endpoint, items
+from waybill.endpoint import D, endpoint
 from waybill.flow.path import path_to
-from waybill.flow.step import Flow, ItemFlow
-from waybill.flow.verb import UNSET, Unset, ask, change, create, delete, fetched, get, said, walk
-from waybill.types import Collection, Deleted, Page
+from waybill.flow.step import Flow
+from waybill.flow.verb import UNSET, Unset, change, create, delete, fetched, get, said
+from waybill.groups.listed import Listed
+from waybill.types import Collection, Deleted
 
 
-class Collections(Group[D]):
+class Collections(Listed[D, Collection]):
     """Documents of one extractor."""
+
+    kind = Collection
+    parts = ("collections",)
 
     @endpoint
     def create(
@@ -48,41 +52,6 @@ class Collections(Group[D]):
     def get(self, collection: str) -> Flow[Collection]:
         """The collection with this id or name."""
         return fetched(Collection, get(path_to("collections", collection)))
-
-    @items
-    def list(
-        self,
-        *,
-        filters: Mapping[str, object] | None = None,
-        sort: Mapping[str, object] | None = None,
-        search: str | None = None,
-        page_size: int = 100,
-    ) -> ItemFlow[Collection]:
-        """Every collection of the namespace, the newest first, page by page."""
-        body = said(filters=filters, sort=sort, search=search)
-        return walk(Collection, path_to("collections", "list"), body, page_size=page_size)
-
-    @endpoint
-    def page(
-        self,
-        *,
-        filters: Mapping[str, object] | None = None,
-        sort: Mapping[str, object] | None = None,
-        search: str | None = None,
-        page_size: int = 100,
-        cursor: str | None = None,
-        include_total: bool = False,
-    ) -> Flow[Page[Collection]]:
-        """One page; `pagination.next_cursor` names the next."""
-        body = said(
-            filters=filters,
-            sort=sort,
-            search=search,
-            limit=page_size,
-            cursor=cursor,
-            include_total=include_total,
-        )
-        return fetched(Page[Collection], ask(path_to("collections", "list"), body))
 
     @endpoint
     def change(

@@ -1,16 +1,20 @@
 """API keys: who may do what, where, and how often."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from waybill.endpoint import D, Group, endpoint, items
+from waybill.endpoint import D, endpoint
 from waybill.flow.path import path_to
-from waybill.flow.step import Flow, ItemFlow
-from waybill.flow.verb import UNSET, Unset, ask, change, create, delete, fetched, get, said, walk
-from waybill.types import Key, KeyAnswer, NewKey, Page, Permission
+from waybill.flow.step import Flow
+from waybill.flow.verb import UNSET, Unset, change, create, delete, fetched, get, said
+from waybill.groups.listed import Listed
+from waybill.types import Key, KeyAnswer, NewKey, Permission
 
 
-class Keys(Group[D]):
+class Keys(Listed[D, Key]):
     """API keys; only an admin's key works with them."""
+
+    kind = Key
+    parts = ("organizations", "api-keys")
 
     @endpoint
     def create(
@@ -38,41 +42,6 @@ class Keys(Group[D]):
     def get(self, key_id: str) -> Flow[Key]:
         """The key, without its secret."""
         return fetched(Key, get(path_to("organizations", "api-keys", key_id)))
-
-    @items
-    def list(
-        self,
-        *,
-        filters: Mapping[str, object] | None = None,
-        sort: Mapping[str, object] | None = None,
-        search: str | None = None,
-        page_size: int = 100,
-    ) -> ItemFlow[Key]:
-        """Every key, revoked ones too, the newest first, page by page."""
-        body = said(filters=filters, sort=sort, search=search)
-        return walk(Key, path_to("organizations", "api-keys", "list"), body, page_size=page_size)
-
-    @endpoint
-    def page(
-        self,
-        *,
-        filters: Mapping[str, object] | None = None,
-        sort: Mapping[str, object] | None = None,
-        search: str | None = None,
-        page_size: int = 100,
-        cursor: str | None = None,
-        include_total: bool = False,
-    ) -> Flow[Page[Key]]:
-        """One page; `pagination.next_cursor` names the next."""
-        body = said(
-            filters=filters,
-            sort=sort,
-            search=search,
-            limit=page_size,
-            cursor=cursor,
-            include_total=include_total,
-        )
-        return fetched(Page[Key], ask(path_to("organizations", "api-keys", "list"), body))
 
     @endpoint
     def change(

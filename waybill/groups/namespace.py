@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 
-from waybill.endpoint import D, Group, endpoint, items
+from waybill.endpoint import D, endpoint
 from waybill.flow.path import path_to
-from waybill.flow.step import Flow, ItemFlow
-from waybill.flow.verb import UNSET, Unset, ask, change, create, delete, fetched, get, said, walk
-from waybill.types import Deleted, Namespace, Page
+from waybill.flow.step import Flow
+from waybill.flow.verb import UNSET, Unset, change, create, delete, fetched, get, said
+from waybill.groups.listed import Listed
+from waybill.types import Deleted, Namespace
 
 
-class Namespaces(Group[D]):
+class Namespaces(Listed[D, Namespace]):
     """Tenants; each other thing belongs to exactly one."""
+
+    kind = Namespace
+    parts = ("namespaces",)
 
     @endpoint
     def create(
@@ -29,41 +33,6 @@ class Namespaces(Group[D]):
     def get(self, namespace: str) -> Flow[Namespace]:
         """The namespace with this id or name."""
         return fetched(Namespace, get(path_to("namespaces", namespace)))
-
-    @items
-    def list(
-        self,
-        *,
-        filters: Mapping[str, object] | None = None,
-        sort: Mapping[str, object] | None = None,
-        search: str | None = None,
-        page_size: int = 100,
-    ) -> ItemFlow[Namespace]:
-        """Every namespace that the key opens, the newest first, page by page."""
-        body = said(filters=filters, sort=sort, search=search)
-        return walk(Namespace, path_to("namespaces", "list"), body, page_size=page_size)
-
-    @endpoint
-    def page(
-        self,
-        *,
-        filters: Mapping[str, object] | None = None,
-        sort: Mapping[str, object] | None = None,
-        search: str | None = None,
-        page_size: int = 100,
-        cursor: str | None = None,
-        include_total: bool = False,
-    ) -> Flow[Page[Namespace]]:
-        """One page; `pagination.next_cursor` names the next."""
-        body = said(
-            filters=filters,
-            sort=sort,
-            search=search,
-            limit=page_size,
-            cursor=cursor,
-            include_total=include_total,
-        )
-        return fetched(Page[Namespace], ask(path_to("namespaces", "list"), body))
 
     @endpoint
     def change(
