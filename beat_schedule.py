@@ -19,6 +19,6 @@ BEAT_SCHEDULE = {
     "heartbeat": _tick("waybill.heartbeat", 5.0),
     "reap-leases": _tick("waybill.reap_leases", 2.0),
     "republish": _tick("waybill.republish", 2.0),
-    "settle-batches": _tick("waybill.settle_batches", 10.0),
+    "settle": _tick("waybill.settle", 10.0),
     "conclude": _tick("waybill.conclude", 5.0),
 }

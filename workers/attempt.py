@@ -34,6 +34,18 @@ class FanOut:
     pieces: Iterable[Piece]
 
 
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A job's answer in place of outputs: these, and what is stored with the COMPLETED receipt.
+
+    `effect(session)` passes the session on to each of its writes to MongoDB; both are stored, in
+    one transaction, or neither is. It may be called again where MongoDB asks for another try.
+    """
+
+    outputs: object
+    effect: Effect
+
+
 class Attempt:
     """The running attempt, used from the job's own thread."""
 

@@ -22,8 +22,9 @@ from app.receipts.ledger import Ledger
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
+from app.receipts.write import Effect
 from workers import process, shutdown
-from workers.attempt import Attempt, FanOut
+from workers.attempt import Attempt, Completion, FanOut
 from workers.exit import AbortedError, LeaseLostError, PausedError, SkippedError
 from workers.failure import Failure, backoff, describe, storable
 from workers.observation import note_status, observed
@@ -35,11 +36,11 @@ class Job(AbortableTask):
     """A Celery task that runs one attempt of the receipt whose id it gets.
 
     The decorated function takes the `Attempt` and returns the receipt's outputs (JSON that
-    MongoDB can hold), or a `FanOut`. An exception of `transient_errors`, or of a server that is
-    away, is tried again with backoff up to `max_attempts` (the setting's value where it is None);
-    any other fails the task at once. A job that fans out defines `conclude(attempt, children)`.
-    A job that reports checkpoints and starts from them says `suspendable=True`: it is left at one
-    when the task is suspended, or the worker stops.
+    MongoDB can hold), a `Completion`, or a `FanOut`. An exception of `transient_errors`, or of a
+    server that is away, is tried again with backoff up to `max_attempts` (the setting's value
+    where it is None); any other fails the task at once. A job that fans out defines
+    `conclude(attempt, children)`. A job that reports checkpoints and starts from them says
+    `suspendable=True`: it is left at one when the task is suspended, or the worker stops.
     """
 
     abstract = True
@@ -128,10 +129,17 @@ class Job(AbortableTask):
             result = self.conclude(attempt, attempt.children())
         else:
             result = self.run(attempt)
-        if isinstance(result, FanOut):
-            attempt.fan_out(result)
-        else:
-            self._end(attempt, Ending(TaskStatusEnum.COMPLETED, outputs=_listed(result)))
+        match result:
+            case FanOut():
+                attempt.fan_out(result)
+            case Completion(outputs, effect):
+                self._complete(attempt, outputs, effect)
+            case _:
+                self._complete(attempt, result)
+
+    def _complete(self, attempt: Attempt, outputs: object, effect: Effect | None = None) -> None:
+        ending = Ending(TaskStatusEnum.COMPLETED, outputs=_listed(outputs), effect=effect)
+        self._end(attempt, ending)
 
     def _end(self, attempt: Attempt, ending: Ending) -> None:
         if attempt.end(ending) is None:

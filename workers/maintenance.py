@@ -55,11 +55,13 @@ def republish(self: Task) -> None:
         log.info("queue.republished", sent=sent)
 
 
-@app.task(bind=True, name="waybill.settle_batches")
-def settle_batches(self: Task) -> None:
-    """Copies how tasks ended to their batches, for the time after the receipts."""
+@app.task(bind=True, name="waybill.settle")
+def settle(self: Task) -> None:
+    """Copies how tasks ended to the resources that own them, for the time after the receipts."""
     worker = process.current(self.app)
-    BatchStore(worker.database, worker.ledger.receipts).settle()
+    receipts = worker.ledger.receipts
+    for owner in (BatchStore(worker.database, receipts),):
+        owner.settle()
 
 
 @app.task(bind=True, name="waybill.conclude")

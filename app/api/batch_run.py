@@ -147,13 +147,7 @@ def _start(stores: Stores, batch: Batch, caller: Caller) -> JsonObject:
         },
         max_attempts=stores.settings.max_attempts,
     )
-    ledger = stores.ledger
-    receipt, is_new = stores.batches.submit(
-        batch, _plan(stores, batch), task, admissions=ledger.admissions
-    )
-    if is_new:
-        (receipt,) = ledger.submission.send([receipt])
-    return receipt.to_json()
+    return stores.batches.submit(batch, _plan(stores, batch), task, stores.ledger).to_json()
 
 
 def _task_of(stores: Stores, batch: Batch) -> Receipt:

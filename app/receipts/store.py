@@ -42,13 +42,14 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ended: a terminal status, and what the receipt says of it."""
+    """How a job ended: a terminal status, what the receipt says, and what is stored with it."""
 
     status: TaskStatusEnum
     outputs: object = None
     error_message: str | None = None
     traceback: str | None = None
     outcome: str | None = None
+    effect: Effect | None = None
 
 
 class ReceiptStore(GuardedWrites):
@@ -192,8 +193,9 @@ class ReceiptStore(GuardedWrites):
     def finish(self, task_id: str, token: str, ending: Ending, *, worker: str) -> Receipt | None:
         """Ends the attempt and the task with it, or None: the token is stale.
 
-        Raises `PermanentError`, and changes nothing, for outputs that are not JSON: nobody could
-        read the receipt.
+        The ending's effect is stored with it in one transaction, or neither is; what it raises,
+        this raises. Raises `PermanentError`, and changes nothing, for outputs that are not JSON:
+        nobody could read the receipt.
         """
         require_storable("What the job returned", ending.outputs)
         move = Move(
@@ -209,7 +211,14 @@ class ReceiptStore(GuardedWrites):
             "error_message": literal(ending.error_message),
         }
         sets["cancellation"] = _outcome(ending.outcome or FINISHED_FIRST)
-        return self.move(task_id, move, sets=sets, guard={"lease.token": token}, token=token)
+        return self.move(
+            task_id,
+            move,
+            sets=sets,
+            guard={"lease.token": token},
+            token=token,
+            effect=ending.effect,
+        )
 
     def requeue(
         self,

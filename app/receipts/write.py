@@ -84,12 +84,20 @@ class GuardedWrites:
         attempt: object = "$attempt",
         token: str | None = None,
         projection: Document = BRIEF,
+        effect: Effect | None = None,
     ) -> Receipt | None:
-        """One guarded transition; with `token`, a repeat finds the move that it made before."""
+        """One guarded transition; with `token`, a repeat finds the move that it made before.
+
+        `effect` is stored with it in one transaction, or neither is.
+        """
         if token is None:  # somebody else's move: the last holder's token is worth nothing now
             sets = {"last_token": None, **sets}
         update = transition(move, sets, attempt=attempt, retention=self._retention)
-        document = self._update({"_id": task_id, **move.guard, **guard}, update, projection)
+        guarded = {"_id": task_id, **move.guard, **guard}
+        if effect is None:
+            document = self._update(guarded, update, projection)
+        else:
+            document = self._update_with(effect, guarded, update, projection)
         if document is None:
             if token is None:
                 return None
@@ -124,16 +132,8 @@ class GuardedWrites:
         def write(session: ClientSession) -> Document | None:
             if next(tries) and (made := self._marked(task_id, mark, session)) is not None:
                 return made
-            document: Document | None = self.tasks.find_one_and_update(
-                {"_id": task_id, **guard},
-                update,
-                projection=WITH_CHECKPOINT,
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
-            if document is not None:
-                effect(session)
-            return document
+            guarded = {"_id": task_id, **guard}
+            return self._carry(effect, guarded, update, WITH_CHECKPOINT, session)
 
         document = self.retrying(self._transact, write)
         return None if document is None else self.committed(document)
@@ -178,6 +178,35 @@ class GuardedWrites:
 
     def _marked(self, task_id: str, mark: Document, session: ClientSession) -> Document | None:
         return self.tasks.find_one({"_id": task_id, **mark}, WITH_CHECKPOINT, session=session)
+
+    def _update_with(
+        self, effect: Effect, guard: Document, update: list[Document], projection: Document
+    ) -> Document | None:
+        def write(session: ClientSession) -> Document | None:
+            return self._carry(effect, guard, update, projection, session)
+
+        document: Document | None = self.retrying(self._transact, write)
+        return document
+
+    def _carry(
+        self,
+        effect: Effect,
+        guard: Document,
+        update: list[Document],
+        projection: Document,
+        session: ClientSession,
+    ) -> Document | None:
+        """The guarded update within a transaction, and the effect after it: not without it."""
+        document: Document | None = self.tasks.find_one_and_update(
+            guard,
+            update,
+            projection=projection,
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        if document is not None:
+            effect(session)
+        return document
 
     def _update_many(self, guard: Document, update: list[Document]) -> int:
         return self.retrying(self.tasks.update_many, guard, update).matched_count

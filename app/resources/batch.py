@@ -7,23 +7,25 @@ the end is copied here by a sweep, for the time after the receipt's retention.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Self
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from app.database import Document, insert_once, transact
+from app.database import Document, insert_once
 from app.errors import BadRequestError, NotFoundError
 from app.identity import new_id
 from app.query.field import FieldSet
 from app.query.page import ListQuery, Page, list_page
-from app.receipts.admission import AdmissionStore, beyond_quota
 from app.receipts.draft import this_moment
+from app.receipts.ledger import Ledger
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
-from app.receipts.write import TRANSACTION
+from app.resources.launch import launch
+from app.resources.settlement import having, settle
 
 COLLECTION: Final = "batches"
 TASK_TYPE: Final = "api_buckets_batches_process"
@@ -81,7 +83,6 @@ class BatchStore:
     """Batches; a submit stores batch and receipt in one transaction."""
 
     def __init__(self, database: Database[Document], receipts: ReceiptStore) -> None:
-        self._database = database
         self._batches = database[COLLECTION]
         self._receipts = receipts
 
@@ -137,10 +138,8 @@ class BatchStore:
         )
         return bool(result.matched_count)
 
-    def submit(
-        self, batch: Batch, plan: Plan, task: NewTask, *, admissions: AdmissionStore
-    ) -> tuple[Receipt, bool]:
-        """The receipt of the batch's task, and whether this call made it.
+    def submit(self, batch: Batch, plan: Plan, task: NewTask, ledger: Ledger) -> Receipt:
+        """The receipt of the batch's task, which this call made, or another that was first.
 
         Batch and receipt are stored in one transaction, so that a second submit, even at the
         same moment, gets the same task. A batch whose task ended starts anew with a linked one:
@@ -148,24 +147,15 @@ class BatchStore:
         be done is `plan` from now on, whatever changes around it. Raises `TooManyRequestsError`,
         and changes nothing, where the namespace's quota has no room for it.
         """
-        (document,) = admissions.draft([task])
-        if document["_id"] in (batch.task_id, *batch.earlier_task_ids):
-            return self._receipts.get(document["_id"]), False  # an earlier run of this request
-
-        def start(session: ClientSession) -> bool:
-            if not self._start(batch, plan, document, session):
-                return False
-            if not admissions.insert([document], session):
-                raise beyond_quota()
-            return True
-
-        is_ours = transact(self._database, start, within=TRANSACTION)
-        if is_ours:
-            return self._receipts.committed(document), True
+        if (task_id := new_id("tsk", task.place)) in (batch.task_id, *batch.earlier_task_ids):
+            return self._receipts.get(task_id)  # an earlier run of this request
+        receipt = launch(ledger, task, partial(self._start, batch, plan))
+        if receipt is not None:
+            return receipt
         current = self.get(batch.batch_id, namespace_id=batch.namespace_id)
         if current.task_id is None:
             raise BadRequestError(f"The batch '{batch.batch_id}' is {current.status}.")
-        return self._receipts.get(current.task_id), False
+        return self._receipts.get(current.task_id)
 
     def _start(self, batch: Batch, plan: Plan, document: Document, session: ClientSession) -> bool:
         at = document["created_at"]
@@ -206,35 +196,8 @@ class BatchStore:
         """The condition on the status: a batch whose outcome is not copied yet has its task's."""
         if status is TaskStatusEnum.DRAFT:
             return {"status": status.value}
-        unsettled = {**scope, "outcome": None, "task_id": {"$ne": None}}
-        task_ids = [row["task_id"] for row in self._batches.find(unsettled, {"task_id": 1})]
-        receipts = self._receipts.find_many(task_ids)
-        theirs = [receipt.task_id for receipt in receipts if receipt.status is status]
-        settled = {"outcome": {"$ne": None}, "status": status.value}
-        return {"$or": [settled, {"task_id": {"$in": theirs}}]}
+        return having(status, self._batches, scope, self._receipts)
 
     def settle(self) -> int:
         """Copies the ends of tasks to their batches, and counts them; safe to repeat."""
-        query = {"outcome": None, "task_id": {"$ne": None}}
-        settled = 0
-        for row in self._batches.find(query, {"task_id": 1}):
-            receipt = self._receipts.find(row["task_id"])
-            if receipt is None or receipt.is_terminal:
-                guard = {"_id": row["_id"], "task_id": row["task_id"]}
-                settled += self._batches.update_one(guard, {"$set": _end(receipt)}).matched_count
-        return settled
-
-
-def _end(receipt: Receipt | None) -> Document:
-    """What a batch keeps of its task's end; nobody can tell that of a receipt that is gone."""
-    if receipt is None:
-        return {"status": TaskStatusEnum.UNKNOWN.value, "outcome": {}}
-    return {
-        "status": receipt.status.value,
-        "outcome": {
-            "outputs": receipt.outputs,
-            "error_message": receipt.error_message,
-            "started_at": receipt.started_at,
-            "ended_at": receipt.ended_at,
-        },
-    }
+        return settle(self._batches, self._receipts)

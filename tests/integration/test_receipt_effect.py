@@ -1,4 +1,4 @@
-"""Effects that are stored with a report: both or neither, and never by an attempt that lost."""
+"""Effects stored with a report or an end: both or neither, and none of an attempt that lost."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,9 @@ from app.database import Document
 from app.receipts.ledger import Ledger
 from app.receipts.progress import begin
 from app.receipts.receipt import Receipt
-from app.receipts.store import Holder
+from app.receipts.status import TaskStatusEnum
+from app.receipts.store import Ending, Holder
+from app.receipts.write import Effect
 from tests.integration.receipts import (
     at_once,
     brief,
@@ -35,17 +37,32 @@ def commit(
     ledger: Ledger, receipt: Receipt, by: Holder, step: int, *, broken: bool = False
 ) -> Receipt | None:
     """Counts that a step's effect was stored, with the step as the checkpoint."""
+    return ledger.receipts.report(
+        receipt.task_id,
+        by.token,
+        begin(9, AT),
+        checkpoint=step,
+        effect=counted(ledger, receipt, str(step), broken=broken),
+    )
+
+
+def finish(ledger: Ledger, receipt: Receipt, by: Holder, *, broken: bool = False) -> Receipt | None:
+    """Counts that the effect of the task's end was stored."""
+    effect = counted(ledger, receipt, "end", broken=broken)
+    ending = Ending(TaskStatusEnum.COMPLETED, outputs=["done"], effect=effect)
+    return ledger.receipts.finish(receipt.task_id, by.token, ending, worker=by.worker)
+
+
+def counted(ledger: Ledger, receipt: Receipt, name: str, *, broken: bool = False) -> Effect:
     effects = ledger.receipts.tasks.database["test_effects"]
 
     def effect(session: ClientSession) -> None:
-        key = {"_id": f"{receipt.task_id}:{step}"}
+        key = {"_id": f"{receipt.task_id}:{name}"}
         effects.update_one(key, {"$inc": {"times": 1}}, upsert=True, session=session)
         if broken:
             raise BrokenError
 
-    return ledger.receipts.report(
-        receipt.task_id, by.token, begin(9, AT), checkpoint=step, effect=effect
-    )
+    return effect
 
 
 def effects(ledger: Ledger) -> dict[str, int]:
@@ -129,3 +146,33 @@ def test_a_commit_whose_answer_was_lost_is_not_made_again(
         assert after.version == receipt.version + 1
         assert effects(ledger) == {"1": 1}
         assert calls == ["made"]
+
+
+def test_the_effect_of_an_end_is_stored_with_it(ledger: Ledger) -> None:
+    receipt, by = claim(ledger, create(ledger))
+    ended = finish(ledger, receipt, by)
+    assert ended is not None
+    assert (ended.status, ended.outputs) == ("COMPLETED", ["done"])
+    assert finish(ledger, receipt, by) == ended  # the same end, asked for again
+    assert effects(ledger) == {"end": 1}
+    check_document(stored(ledger, receipt.task_id))
+
+
+def test_an_end_whose_effect_fails_does_not_happen(ledger: Ledger) -> None:
+    receipt, by = claim(ledger, create(ledger))
+    before = stored(ledger, receipt.task_id)
+    with pytest.raises(BrokenError):
+        finish(ledger, receipt, by, broken=True)
+    assert stored(ledger, receipt.task_id) == before
+    assert effects(ledger) == {}
+
+
+def test_an_end_without_a_lease_has_no_effect(ledger: Ledger) -> None:
+    receipt, lost = claim(brief(ledger), create(ledger))
+    expired(ledger, receipt.task_id)
+    assert finish(ledger, receipt, lost) is None
+    again, by = claim(ledger, receipt, holder("w2"))
+    assert finish(ledger, receipt, lost) is None
+    assert effects(ledger) == {}
+    assert finish(ledger, again, by) is not None
+    assert effects(ledger) == {"end": 1}

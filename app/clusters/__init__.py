@@ -1,0 +1,1 @@
+"""Clusters: how documents are grouped, and what each execution found."""

@@ -1,0 +1,1 @@
+"""Migrations: a namespace copied, extended or extracted anew, in stages, shown in one step."""

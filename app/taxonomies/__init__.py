@@ -1,0 +1,1 @@
+"""Taxonomies: nodes that documents are assigned to, in versions."""
