@@ -20,5 +20,6 @@ BEAT_SCHEDULE = {
     "reap-leases": _tick("waybill.reap_leases", 2.0),
     "republish": _tick("waybill.republish", 2.0),
     "settle": _tick("waybill.settle", 10.0),
+    "follow-up": _tick("waybill.follow_up", 5.0),
     "conclude": _tick("waybill.conclude", 5.0),
 }

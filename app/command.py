@@ -64,7 +64,7 @@ def demo(
     """Run the main job on 1,797 real images, from an empty folder to a receipt."""
     try:
         # Not imported above: scikit-learn takes seconds, and `waybill up` does without it.
-        import_module("app.demo").run_demo(data_dir, workers)
+        import_module("app.demo.run").run_demo(data_dir, workers)
     except (WaybillError, ClientError) as exc:
         print(f"waybill demo: {exc}", file=sys.stderr)
         raise typer.Exit(FAILED) from exc

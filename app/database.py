@@ -34,6 +34,11 @@ PASSING: Final = frozenset({91, 134, 189, 211, 10_058, 10_107, 11_600, 11_602, 1
 NO_SESSIONS: Final = "Sessions are not supported"
 DUPLICATE_KEY: Final = 11_000
 
+# What a process that dies within a transaction leaves locked, other writes wait for: MongoDB has to
+# free it before a lease has expired, and not after its own default, a minute.
+TRANSACTION_LIFETIME: Final = "transactionLifetimeLimitSeconds"
+TRANSACTION_LIFETIME_S: Final = 10
+
 MAJORITY: Final = WriteConcern(w="majority", j=True, wtimeout=10_000)
 
 

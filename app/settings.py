@@ -96,7 +96,13 @@ class Settings(BaseSettings):
     max_pending_tasks: int | None = Field(
         None, ge=1, description="waiting tasks of a namespace that names no quota; 429 beyond"
     )
+    cluster_memory_mib: int = Field(
+        2048, ge=64, description="most memory of an execution of a cluster, before it starts (MiB)"
+    )
     chunk_objects: int = Field(500, ge=1, le=10_000, description="objects in one chunk of a batch")
+    follow_up_debounce_s: float = Field(
+        10.0, ge=0, le=86_400, description="from a batch's end to what runs after it (seconds)"
+    )
     max_image_pixels: int = Field(
         50_000_000, ge=1, description="largest image that is decoded (pixels)"
     )

@@ -12,7 +12,12 @@ from app.access.key_store import KeyStore
 from app.access.last_use import LastUse
 from app.access.rate_limit import RateLimiter
 from app.access.rotation import Rotation
+from app.clusters.cluster import ClusterStore
+from app.clusters.finding import FindingStore
+from app.clusters.run import RunStore
 from app.database import Document
+from app.follow_up.follow_up import FollowUpStore
+from app.migrations.store import MigrationStore
 from app.receipts.ledger import Ledger
 from app.receipts.reading import ReceiptReader
 from app.resources.batch import BatchStore
@@ -24,6 +29,9 @@ from app.resources.extraction import ExtractionStore
 from app.resources.namespace import NamespaceStore
 from app.resources.stored_object import ObjectStore
 from app.settings import Settings
+from app.taxonomies.materialization import MaterializationStore
+from app.taxonomies.taxonomy import TaxonomyStore
+from app.taxonomies.trial import TrialStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,14 @@ class Stores:
     batches: BatchStore
     members: BatchMemberStore
     extractions: ExtractionStore
+    clusters: ClusterStore
+    cluster_runs: RunStore
+    cluster_findings: FindingStore
+    follow_ups: FollowUpStore
+    migrations: MigrationStore
+    taxonomies: TaxonomyStore
+    materializations: MaterializationStore
+    trials: TrialStore
     ledger: Ledger
     reader: ReceiptReader
 
@@ -75,6 +91,14 @@ class Stores:
             batches=batches,
             members=BatchMemberStore(database, batches),
             extractions=ExtractionStore(database),
+            clusters=ClusterStore(database),
+            cluster_runs=RunStore(database, ledger.receipts),
+            cluster_findings=FindingStore(database),
+            follow_ups=FollowUpStore(database),
+            migrations=MigrationStore(database, ledger.receipts),
+            taxonomies=TaxonomyStore(database),
+            materializations=MaterializationStore(database, ledger.receipts),
+            trials=TrialStore(database),
             ledger=ledger,
             reader=reader,
         )
@@ -91,6 +115,13 @@ class Stores:
             self.documents,
             self.batches,
             self.extractions,
+            self.clusters,
+            self.cluster_runs,
+            self.cluster_findings,
+            self.follow_ups,
+            self.migrations,
+            self.taxonomies,
+            self.materializations,
             self.ledger.receipts,
             self.ledger.pulse,
             self.ledger.job_types,

@@ -1,6 +1,6 @@
 """`make bench`: runs the benchmarks on a stack of their own and prints what they measured.
 
-`python -m bench batch [objects]` or `python -m bench recovery` runs one of them.
+`python -m bench batch [objects]`, `… recovery` or `… clustering` runs one of them.
 """
 
 import sys
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from bench.clustering import COUNT, DIMENSION, compare
 from bench.large_batch import run_batch
 from bench.recovery import crash, kill_running
 from tests.acceptance.shop import Shop
@@ -22,12 +23,14 @@ WORKERS: Final = 2
 
 def main() -> None:
     """Every benchmark, or the one that is named."""
-    names = sys.argv[1:2] or ["batch", "recovery"]
+    names = sys.argv[1:2] or ["batch", "recovery", "clustering"]
     with stack() as (running, client):
         if "batch" in names:
             batch(running, client, int(sys.argv[2]) if len(sys.argv) > 2 else OBJECTS)
         if "recovery" in names:
             recovery(running, client)
+        if "clustering" in names:
+            clustering(running)
 
 
 def batch(running: Stack, client: Client, count: int) -> None:
@@ -51,6 +54,18 @@ def recovery(running: Stack, client: Client) -> None:
     print(crash(client, running, times=5, workers=WORKERS, bound=to_reach))
 
 
+def clustering(running: Stack) -> None:
+    """K-means of many vectors, read from MongoDB."""
+    found = compare(running.mongo_url)
+    print(f"k-means of {COUNT:,} × {DIMENSION} vectors from MongoDB, medians of the rounds")
+    print(f"  scikit-learn, with the read {found.reference_s:8.1f} s")
+    print(f"  read        {found.read_s:24.1f} s")
+    print(f"  fit         {found.fit_s:24.1f} s")
+    print(f"  metrics     {found.measure_s:24.1f} s, not in the ratio")
+    print(f"  ratio       {found.ratio:24.2f}   (to reach: 1.1)")
+    print(f"  peak memory {found.peak_mib:24.0f} MiB (to reach: 600)")
+
+
 @contextmanager
 def stack() -> Iterator[tuple[Stack, Client]]:
     """A stack in a temporary folder, with the tests' jobs, and its admin's client."""
@@ -64,4 +79,5 @@ def stack() -> Iterator[tuple[Stack, Client]]:
         yield running, client
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -15,12 +15,15 @@ from waybill.flow.step import Flow, fetch
 from waybill.flow.verb import any_call, fetched, get
 from waybill.groups.batch import Batches
 from waybill.groups.bucket import Buckets
+from waybill.groups.cluster import Clusters
 from waybill.groups.collection import Collections
 from waybill.groups.document import Documents
 from waybill.groups.key import Keys
+from waybill.groups.migration import Migrations
 from waybill.groups.namespace import Namespaces
 from waybill.groups.stored_object import Objects
 from waybill.groups.task import Tasks
+from waybill.groups.taxonomy import Taxonomies
 from waybill.types import Health, JsonObject
 
 TIMEOUT_S: Final = 60.0
@@ -38,6 +41,9 @@ class Calls(Group[D]):
         self.batches = Batches(driver)
         self.collections = Collections(driver)
         self.documents = Documents(driver)
+        self.clusters = Clusters(driver)
+        self.taxonomies = Taxonomies(driver)
+        self.migrations = Migrations(driver)
         self.keys = Keys(driver)
 
     @endpoint

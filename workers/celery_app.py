@@ -19,6 +19,10 @@ from workers.lease_keeper import LeaseKeeper
 JOB_MODULES = (
     "workers.jobs.batch",
     "workers.jobs.bulk_kill",
+    "workers.jobs.removal",
+    "workers.jobs.cluster",
+    "workers.jobs.taxonomy",
+    "workers.jobs.migration",
     "workers.control",
     "workers.maintenance",
 )

@@ -9,8 +9,16 @@ from celery import Task
 from pymongo.errors import OperationFailure
 
 from app import tracing
+from app.clusters.run import RunStore
 from app.errors import NotFoundError
+from app.follow_up.follow_up import FollowUpStore
+from app.follow_up.starter import Starter
+from app.follow_up.sweep import FollowUpSweep
+from app.migrations.store import MigrationStore
 from app.resources.batch import BatchStore
+from app.resources.collection import CollectionStore
+from app.resources.document import DocumentStore
+from app.taxonomies.materialization import MaterializationStore
 from workers import process
 from workers.celery_app import app
 
@@ -60,8 +68,29 @@ def settle(self: Task) -> None:
     """Copies how tasks ended to the resources that own them, for the time after the receipts."""
     worker = process.current(self.app)
     receipts = worker.ledger.receipts
-    for owner in (BatchStore(worker.database, receipts),):
+    for owner in (
+        BatchStore(worker.database, receipts),
+        MigrationStore(worker.database, receipts),
+        RunStore(worker.database, receipts),
+        MaterializationStore(worker.database, receipts),
+    ):
         owner.settle()
+
+
+@app.task(bind=True, name="waybill.follow_up")
+def follow_up(self: Task) -> None:
+    """Runs what collections want run after their batches."""
+    worker = process.current(self.app)
+    database, ledger, settings = worker.database, worker.ledger, worker.settings
+    tracing.start(settings, role="worker")
+    FollowUpSweep(
+        BatchStore(database, ledger.receipts),
+        CollectionStore(database),
+        DocumentStore(database),
+        FollowUpStore(database),
+        Starter.over(database, ledger, settings),
+        timedelta(seconds=settings.follow_up_debounce_s),
+    ).run()
 
 
 @app.task(bind=True, name="waybill.conclude")

@@ -5,15 +5,21 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from app.api.removal import removed
 from app.api.shape import bucket as shape
+from app.api.shape.removal import Removed
 from app.errors import InvalidError
-from app.http.answer import Done, answers
+from app.http.answer import answers
 from app.http.body import CREATED, Body, Description, JsonObject, LooksLike, Metadata, Name
 from app.http.caller import Deleter, Reader, Writer
 from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, counted, list_query, listed
+from app.http.request_id import current_request_id
 from app.http.switch import refused
+from app.receipts.receipt import NewTask
+from app.removal.bucket import TASK_TYPE
+from app.removal.bucket import delete_bucket as remove
 from app.resources.bucket import Bucket, NewBucket
 from app.resources.bucket_rule import grown, unique_key_problems
 from app.resources.property import PropertyType
@@ -146,14 +152,25 @@ def patch_bucket(
 
 @router.delete(
     "/{bucket_identifier}",
-    responses=answers(Done, {409: "The bucket still holds objects."}),
+    responses=answers(Removed, {409: "One of its batches has not ended."}),
     dependencies=[refused("force_foreclose")],
 )
 def delete_bucket(bucket_identifier: str, caller: Deleter, stores: Held) -> JsonObject:
-    """Deletes a bucket that holds no objects."""
+    """Deletes the bucket at once, and its objects and batches by the task that is the answer.
+
+    Documents that were made of the objects stay in their collections.
+    """
     bucket = stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)
-    stores.buckets.delete_empty(bucket)
-    return {"success": True, "message": f"The bucket '{bucket.bucket_name}' is deleted"}
+    task = NewTask(
+        task_type=TASK_TYPE,
+        namespace_id=bucket.namespace_id,
+        inputs=[bucket.bucket_id],
+        actor=caller.actor,
+        additional_data={"bucket_id": bucket.bucket_id, "request_id": current_request_id()},
+        max_attempts=stores.settings.max_attempts,
+    )
+    receipt = remove(stores.buckets, stores.batches, stores.ledger, bucket=bucket, task=task)
+    return removed(f"The bucket '{bucket.bucket_name}'", receipt)
 
 
 def _schema(sent: JsonObject) -> BucketSchema:

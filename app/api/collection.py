@@ -1,10 +1,16 @@
 """Collections: POST, GET, list, PATCH, DELETE."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field, model_validator
 
+from app.api.application import (
+    ClusterApplications,
+    TaxonomyApplications,
+    checked,
+)
 from app.api.shape import collection as shape
 from app.errors import InvalidError, NotFoundError, Problem
 from app.http.answer import Done, answers
@@ -14,7 +20,12 @@ from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, counted, list_query, listed
 from app.resources.bucket import Bucket
-from app.resources.collection import Collection, FeatureExtractor, NewCollection
+from app.resources.collection import (
+    Collection,
+    FeatureExtractor,
+    NewCollection,
+    stored_applications,
+)
 from app.resources.extractor import EXTRACTORS, Limits, input_sources
 from app.resources.property import shown
 from app.stores import Held, Stores
@@ -76,6 +87,8 @@ class CreateCollection(Body):
     source: Source
     feature_extractor: Extractor
     metadata: Metadata = Field(default_factory=dict)
+    taxonomy_applications: TaxonomyApplications = Field(default_factory=list)
+    cluster_applications: ClusterApplications = Field(default_factory=list)
     enabled: Literal[True] = True  # the public client always sends it
 
 
@@ -86,6 +99,8 @@ class PatchCollection(Body):
 
     description: Description | None = None
     metadata: Metadata = Field(default_factory=dict)
+    taxonomy_applications: TaxonomyApplications = Field(default_factory=list)
+    cluster_applications: ClusterApplications = Field(default_factory=list)
 
 
 class ListCollections(ListBody):
@@ -118,8 +133,14 @@ def create_collection(body: CreateCollection, caller: Writer, stores: Held) -> J
             asked.feature_extractor_name, asked.version, asked.setting, asked.input_mappings
         ),
         metadata=body.metadata,
+        applications=checked(
+            stores,
+            caller.namespace_id,
+            body.taxonomy_applications,
+            body.cluster_applications,
+        ),
     )
-    return stores.collections.create(caller.namespace_id, new).to_json(0)
+    return _described(stores, stores.collections.create(caller.namespace_id, new))
 
 
 @router.post("/list", responses=answers(shape.CollectionPage))
@@ -133,9 +154,8 @@ def list_collections(
     """A page of the namespace's collections, the newest first."""
     query = list_query(params, body)
     page = stores.collections.list(caller.namespace_id, counted(query))
-    counts = stores.documents.counts(one.collection_id for one in page.results)
-    described = page.map(lambda one: one.to_json(counts.get(one.collection_id, 0)))
-    return listed(request, query, described)
+    described = _all_described(stores, page.results)
+    return listed(request, query, page.map(lambda one: described[one.collection_id]))
 
 
 @router.get("", responses=answers(shape.CollectionPage))
@@ -157,10 +177,19 @@ def get_collection(collection_identifier: str, caller: Reader, stores: Held) -> 
 def patch_collection(
     collection_identifier: str, body: PatchCollection, caller: Writer, stores: Held
 ) -> JsonObject:
-    """Description and metadata change; nothing else does."""
+    """Description, metadata and what runs after batches change; nothing else does."""
     found = stores.collections.get(collection_identifier, namespace_id=caller.namespace_id)
-    changed = stores.collections.change(found, body.model_dump(exclude_unset=True))
-    return _described(stores, changed)
+    changes = body.model_dump(exclude_unset=True)
+    applications = checked(
+        stores,
+        caller.namespace_id,
+        body.taxonomy_applications,
+        body.cluster_applications,
+        collection_id=found.collection_id,
+    )
+    stored = stored_applications(applications)
+    changes |= {name: value for name, value in stored.items() if name in changes}
+    return _described(stores, stores.collections.change(found, changes))
 
 
 @router.delete(
@@ -175,8 +204,20 @@ def delete_collection(collection_identifier: str, caller: Deleter, stores: Held)
 
 
 def _described(stores: Stores, collection: Collection) -> JsonObject:
-    counts = stores.documents.counts([collection.collection_id])
-    return collection.to_json(counts.get(collection.collection_id, 0))
+    return _all_described(stores, [collection])[collection.collection_id]
+
+
+def _all_described(stores: Stores, collections: Sequence[Collection]) -> dict[str, JsonObject]:
+    """Many collections by id: two queries for all of them."""
+    ids = [each.collection_id for each in collections]
+    counts, follow_ups = stores.documents.counts(ids), stores.follow_ups.by_collection(ids)
+    return {
+        each.collection_id: {
+            **each.to_json(counts.get(each.collection_id, 0)),
+            "follow_ups": follow_ups.get(each.collection_id, []),
+        }
+        for each in collections
+    }
 
 
 def _buckets(stores: Stores, namespace_id: str, identifiers: list[str]) -> list[Bucket]:

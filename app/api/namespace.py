@@ -7,15 +7,21 @@ from pydantic import Field
 
 from app.access.key import ApiKey
 from app.access.permission import Permission
+from app.api.removal import removed
 from app.api.shape import namespace as shape
+from app.api.shape.removal import Removed
 from app.errors import ForbiddenError, InvalidError, NotFoundError
-from app.http.answer import Done, answers
+from app.http.answer import answers
 from app.http.body import CREATED, Body, Description, Integer, JsonObject, Metadata, Name
 from app.http.caller import require_key
 from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, counted, list_query, listed
+from app.http.request_id import current_request_id
 from app.http.switch import refused
+from app.receipts.receipt import NewTask
+from app.removal.namespace import TASK_TYPE
+from app.removal.namespace import delete_namespace as remove
 from app.resources.namespace import Namespace
 from app.stores import Held, Stores
 
@@ -131,15 +137,29 @@ def patch_namespace(
 
 @router.delete(
     "/{namespace_identifier}",
-    responses=answers(Done, {409: "It is the default namespace, or holds something."}),
+    responses=answers(Removed, {409: "It is the default namespace, or a task of it is open."}),
     dependencies=[refused("force")],
 )
 def delete_namespace(namespace_identifier: str, key: DeleteKey, stores: Held) -> JsonObject:
-    """Deletes a namespace that holds nothing."""
+    """Deletes the namespace at once, and what is in it by the task that is the answer.
+
+    The task belongs to the default namespace.
+    """
     namespace = _find(stores, key, namespace_identifier)
-    stores.namespaces.delete_empty(namespace)
+    task = NewTask(
+        task_type=TASK_TYPE,
+        namespace_id=stores.namespaces.ensure_default().namespace_id,
+        inputs=[namespace.namespace_id],
+        actor=f"key:{key.name}",
+        additional_data={
+            "namespace_id": namespace.namespace_id,
+            "request_id": current_request_id(),
+        },
+        max_attempts=stores.settings.max_attempts,
+    )
+    receipt = remove(stores.namespaces, stores.ledger, namespace=namespace, task=task)
     stores.directory.forget()
-    return {"success": True, "message": f"The namespace '{namespace.namespace_name}' is deleted"}
+    return removed(f"The namespace '{namespace.namespace_name}'", receipt)
 
 
 def _change_quotas(

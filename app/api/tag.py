@@ -23,6 +23,9 @@ TAGS: Final = [
     {"name": "objects", "description": "What users put into buckets."},
     {"name": "collections", "description": "What an extractor makes of the objects of buckets."},
     {"name": "documents", "description": "What extractors made of objects: read, count, sum up."},
+    {"name": "clusters", "description": "Documents grouped by their vectors or their values."},
+    {"name": "taxonomies", "description": "Nodes, and the documents assigned to them."},
+    {"name": "migrations", "description": "A namespace copied, extended or extracted anew."},
     {"name": "keys", "description": "API keys: permissions, scopes, rotation. For admin keys."},
     {"name": "health", "description": "Whether every part answers. Open without a key."},
 ]

@@ -110,7 +110,7 @@ class Archive:
 
     def effects(self, kind: EffectKind) -> Iterator[list[Document]]:
         """All effects of a kind in pages, those of one key next to each other."""
-        fields = dict.fromkeys((*kind.key, "task_id", "attempt", kind.written_at), 1)
+        fields = dict.fromkeys((*kind.key, *kind.apart, "task_id", "attempt", kind.written_at), 1)
         rows = self._database[kind.collection].find(
             {}, fields, sort=list(kind.order), batch_size=ROWS_PER_READ, allow_disk_use=True
         )

@@ -21,6 +21,7 @@ class EffectKind:
     key: tuple[str, ...]
     written_at: str
     order: tuple[tuple[str, int], ...]  # brings rows of one key together, along an index if any
+    apart: tuple[str, ...] = ()  # what some rows have that tells them from others of their key
 
     @property
     def shape(self) -> Shape:
@@ -30,6 +31,7 @@ class EffectKind:
     def is_double(self, one: Document, other: Document) -> bool:
         """Whether two rows stand under one key; a row that is read twice is one."""
         same = all(one[name] == other[name] for name in self.key)
+        same = same and all(one.get(name) == other.get(name) for name in self.apart)
         return same and one["_id"] != other["_id"]
 
 
@@ -39,6 +41,7 @@ KINDS: Final = (
         ("collection_id", "object_id"),
         "updated_at",
         (("collection_id", 1), ("object_id", -1), ("_id", -1)),
+        apart=("origin",),  # copies that taxonomies made in a target collection
     ),
     EffectKind(
         FAILURES,

@@ -7,8 +7,11 @@ from pymongo import IndexModel
 from pymongo.database import Database
 
 from app.access import idempotency, key_store
+from app.clusters import cluster, finding, run
 from app.database import Document
 from app.doctor.finding import Finding, fail, ok, warn
+from app.follow_up import follow_up
+from app.migrations import store as migration_store
 from app.receipts import index as receipt_index
 from app.receipts import job_type, pulse
 from app.resources import (
@@ -20,6 +23,7 @@ from app.resources import (
     namespace,
     stored_object,
 )
+from app.taxonomies import materialization, taxonomy
 
 EXPECTED: Final[Mapping[str, Sequence[IndexModel]]] = {
     "tasks": receipt_index.INDEXES,
@@ -34,6 +38,15 @@ EXPECTED: Final[Mapping[str, Sequence[IndexModel]]] = {
     "documents": document.INDEXES,
     "failed_documents": extraction.INDEXES,
     "batches": batch.INDEXES,
+    taxonomy.COLLECTION: taxonomy.INDEXES,
+    materialization.COLLECTION: materialization.INDEXES,
+    cluster.COLLECTION: cluster.INDEXES,
+    run.COLLECTION: run.INDEXES,
+    finding.GROUPS: finding.GROUP_INDEXES,
+    finding.MEMBERS: finding.MEMBER_INDEXES,
+    finding.PARTS: finding.PART_INDEXES,
+    "follow_ups": follow_up.INDEXES,
+    migration_store.COLLECTION: migration_store.INDEXES,
 }
 OF_EVERY_COLLECTION: Final = "_id_"
 

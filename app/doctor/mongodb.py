@@ -7,7 +7,7 @@ from typing import Any, Final
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 
-from app.database import Document, connect
+from app.database import TRANSACTION_LIFETIME, TRANSACTION_LIFETIME_S, Document, connect
 from app.doctor.finding import Finding, fail, ok, warn
 from app.doctor.index import look_at_indexes
 from app.doctor.subject import Subject
@@ -41,11 +41,29 @@ def _examined(database: Database[Document]) -> Iterator[Finding]:
         set_up = _replica_set(database)
         yield set_up
         yield _clock(database)
+        yield from _transactions(database)
         if set_up.advice is None:
             yield _write(database)
         yield from look_at_indexes(database)
     except PyMongoError as exc:
         yield _away(exc)
+
+
+def _transactions(database: Database[Document]) -> Iterator[Finding]:
+    """Nothing where the server does not let our user ask."""
+    try:
+        told = database.client.admin.command({"getParameter": 1, TRANSACTION_LIFETIME: 1})
+    except OperationFailure:
+        return
+    lifetime_s = told[TRANSACTION_LIFETIME]
+    if lifetime_s <= TRANSACTION_LIFETIME_S:
+        yield ok("mongodb.transactions", f"what is left of them is freed after {lifetime_s} s")
+    else:
+        yield warn(
+            "mongodb.transactions",
+            f"a worker that dies in the middle of one keeps a task for up to {lifetime_s} s",
+            f"start mongod with --setParameter {TRANSACTION_LIFETIME}={TRANSACTION_LIFETIME_S}",
+        )
 
 
 def _away(error: PyMongoError) -> Finding:

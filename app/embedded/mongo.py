@@ -8,6 +8,7 @@ from typing import Any, Final
 from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 
+from app.database import TRANSACTION_LIFETIME, TRANSACTION_LIFETIME_S
 from app.embedded.layout import Layout, private_folder, write_private
 from app.embedded.port import LOOPBACK, accepts
 from app.embedded.program import Program
@@ -66,6 +67,7 @@ class Mongo:
                 *("--port", str(self._port), "--replSet", REPLICA_SET, "--keyFile", str(key)),
                 *("--wiredTigerCacheSizeGB", str(CACHE_GB)),
                 *("--quiet", "--setParameter", "diagnosticDataCollectionEnabled=false"),
+                *("--setParameter", f"{TRANSACTION_LIFETIME}={TRANSACTION_LIFETIME_S}"),
             ),
             env=server_environment(),
             cwd=self._folder,

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel, RootModel
+
 from app.http import idempotency, rate_limit, request_id
 from app.http.answer import DESCRIPTIONS, REF, Answer, Problem, header_refs, ref
 from app.http.problem import TYPES, failure_json
@@ -78,7 +80,7 @@ def add(components: Schema) -> None:
     template = REF.format("schemas", "{model}")
     problem = Problem.model_json_schema(mode="serialization", ref_template=template)
     schemas.update(problem.pop("$defs"), Problem=problem)
-    for model in _answers(Answer):
+    for model in (*_below(Answer), *_below(RootModel)):
         extra = model.model_config.get("json_schema_extra")
         if model.__name__ in schemas and isinstance(extra, dict) and "examples" in extra:
             # FastAPI drops every null from its document, those of examples too.
@@ -91,10 +93,10 @@ def add(components: Schema) -> None:
     }
 
 
-def _answers(model: type[Answer]) -> Iterator[type[Answer]]:
+def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     for each in model.__subclasses__():
         yield each
-        yield from _answers(each)
+        yield from _below(each)
 
 
 def _example_details(status: int) -> Mapping[str, object]:

@@ -78,7 +78,7 @@ def list_page(
     scope: Document,
     query: ListQuery,
     fields: FieldSet,
-    projection: Mapping[str, int] | None = None,
+    projection: Mapping[str, object] | None = None,
 ) -> Page[Document]:
     """The page that the query asks for, of the rows in `scope`.
 

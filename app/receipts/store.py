@@ -18,7 +18,7 @@ from app.receipts.hold import BACK_TO_THE_DOOR, STATE, Admission
 from app.receipts.index import INDEXES
 from app.receipts.progress import Progress
 from app.receipts.receipt import NewTask, Receipt
-from app.receipts.status import TaskStatusEnum
+from app.receipts.status import TERMINAL, TaskStatusEnum
 from app.receipts.transition import NOW, ONE_RETURN_MORE, Move, later, literal
 from app.receipts.write import BRIEF, WITH_CHECKPOINT, Effect, GuardedWrites
 
@@ -110,6 +110,14 @@ class ReceiptStore(GuardedWrites):
         """Those of the receipts that there are, in no order."""
         found = self.tasks.find({"_id": {"$in": list(task_ids)}}, BRIEF)
         return [Receipt.from_document(document) for document in found]
+
+    def any_open(self, namespace_id: str) -> str | None:
+        """The id of a task of the namespace that has not ended, or None."""
+        ended = [status.value for status in TERMINAL]
+        found = self.tasks.find_one(
+            {"namespace_id": namespace_id, "status": {"$nin": ended}}, BRIEF
+        )
+        return None if found is None else str(found["_id"])
 
     def history(self, task_id: str, *, namespace_id: str) -> list[Document]:
         """Every transition in order: seq, from, to, at, actor, attempt, worker, reason,

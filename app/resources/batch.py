@@ -24,11 +24,14 @@ from app.receipts.ledger import Ledger
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
+from app.resources.bucket import Bucket
 from app.resources.launch import launch
 from app.resources.settlement import having, settle
 
 COLLECTION: Final = "batches"
 TASK_TYPE: Final = "api_buckets_batches_process"
+MANY: Final = 1_000  # of a sweep
+NOT_ITS_OWN: Final = frozenset({"_id", "followed_up"})
 
 INDEXES: Final = [
     IndexModel(
@@ -40,6 +43,7 @@ INDEXES: Final = [
         ]
     ),
     IndexModel([("outcome", ASCENDING), ("task_id", ASCENDING)]),
+    IndexModel([("followed_up", ASCENDING)], partialFilterExpression={"followed_up": False}),
 ]
 
 
@@ -66,7 +70,7 @@ class Batch:
     @classmethod
     def from_document(cls, document: Document) -> Self:
         """The stored document."""
-        fields = {key: value for key, value in document.items() if key != "_id"}
+        fields = {key: value for key, value in document.items() if key not in NOT_ITS_OWN}
         fields["status"] = TaskStatusEnum(fields["status"])
         return cls(batch_id=document["_id"], **fields)
 
@@ -168,6 +172,7 @@ class BatchStore:
                     "status": TaskStatusEnum.PENDING.value,
                     "task_id": document["_id"],
                     "outcome": None,
+                    "followed_up": False,
                     "submitted_at": at,
                     "updated_at": at,
                 },
@@ -198,6 +203,32 @@ class BatchStore:
             return {"status": status.value}
         return having(status, self._batches, scope, self._receipts)
 
+    def any_open(self, bucket: Bucket) -> str | None:
+        """The id of a batch of the bucket whose task has not ended, or None."""
+        unsettled = {
+            "namespace_id": bucket.namespace_id,
+            "bucket_id": bucket.bucket_id,
+            "outcome": None,
+            "task_id": {"$ne": None},
+        }
+        owners = {
+            row["task_id"]: row["_id"] for row in self._batches.find(unsettled, {"task_id": 1})
+        }
+        for receipt in self._receipts.find_many(list(owners)):
+            if not receipt.is_terminal:
+                return str(owners[receipt.task_id])
+        return None
+
     def settle(self) -> int:
         """Copies the ends of tasks to their batches, and counts them; safe to repeat."""
         return settle(self._batches, self._receipts)
+
+    def to_follow_up(self) -> Sequence[Batch]:
+        """Batches that ended well, and that nobody has followed up on yet."""
+        ended_well = {"followed_up": False, "status": TaskStatusEnum.COMPLETED.value}
+        return list(map(Batch.from_document, self._batches.find(ended_well).limit(MANY)))
+
+    def set_followed_up(self, batch: Batch) -> None:
+        """Records that what follows the batch is called for; safe to repeat."""
+        guard = {"_id": batch.batch_id, "task_id": batch.task_id}
+        self._batches.update_one(guard, {"$set": {"followed_up": True}})

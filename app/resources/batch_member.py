@@ -54,7 +54,7 @@ class BatchMemberStore:
             except BulkWriteError as exc:
                 if not is_only_duplicates(exc):
                     raise
-        count = self._members.count_documents(_all(batch.batch_id))
+        count = self._members.count_documents(all_of(batch.batch_id))
         return self._batches.set_object_count(batch.batch_id, count)
 
     def pieces(self, batch_id: str, *, size: int) -> Iterator[Piece]:
@@ -77,7 +77,8 @@ def _key(batch_id: str, object_id: str) -> str:
     return f"{batch_id}{SEPARATOR}{object_id}"
 
 
-def _all(batch_id: str) -> Document:
+def all_of(batch_id: str) -> Document:
+    """The condition on the rows of a batch."""
     return {"_id": {"$gte": batch_id + SEPARATOR, "$lt": batch_id + AFTER_SEPARATOR}}
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -104,7 +105,6 @@ class BucketStore:
 
     def __init__(self, database: Database[Document]) -> None:
         self._buckets = database["buckets"]
-        self._objects = database["objects"]
 
     def ensure_indexes(self) -> None:
         """Makes names unique in their namespace and lists fast; safe to repeat."""
@@ -157,10 +157,7 @@ class BucketStore:
             raise NotFoundError(f"There is no bucket '{bucket.bucket_id}'")
         return Bucket.from_document(stored)
 
-    def delete_empty(self, bucket: Bucket) -> None:
-        """Deletes it; `AlreadyExistsError` while it holds objects."""
-        if self._objects.find_one({"bucket_id": bucket.bucket_id}, {"_id": 1}):
-            raise AlreadyExistsError(
-                f"The bucket '{bucket.bucket_name}' still holds objects: delete these first"
-            )
-        self._buckets.delete_one({"_id": bucket.bucket_id, "namespace_id": bucket.namespace_id})
+    def remove(self, bucket: Bucket, session: ClientSession) -> bool:
+        """Takes the bucket away, not what is in it; False where it is gone."""
+        key = {"_id": bucket.bucket_id, "namespace_id": bucket.namespace_id}
+        return bool(self._buckets.delete_one(key, session=session).deleted_count)

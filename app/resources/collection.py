@@ -16,6 +16,12 @@ from app.query.field import Field, FieldSet, Kind
 from app.query.page import ListQuery, Page, list_page
 from app.receipts.receipt import JsonObject, rfc3339
 from app.receipts.status import TaskStatusEnum
+from app.resources.application import (
+    NO_APPLICATIONS,
+    Applications,
+    ClusterApplication,
+    TaxonomyApplication,
+)
 
 FIELDS: Final = FieldSet(
     {
@@ -69,6 +75,7 @@ class NewCollection:
     bucket_ids: Sequence[str]
     feature_extractor: FeatureExtractor
     metadata: Mapping[str, object]
+    applications: Applications = NO_APPLICATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ class Collection:
     bucket_ids: tuple[str, ...]
     feature_extractor: FeatureExtractor
     metadata: JsonObject
+    applications: Applications
     schema_version: int
     last_schema_sync: datetime | None
     status: TaskStatusEnum
@@ -105,6 +113,7 @@ class Collection:
                 input_mappings=extractor["input_mappings"],
             ),
             metadata=document["metadata"],
+            applications=applications_of(document),
             schema_version=document["schema_version"],
             last_schema_sync=document["last_schema_sync"],
             status=TaskStatusEnum(document["status"]),
@@ -125,6 +134,8 @@ class Collection:
                 "params": self.feature_extractor.parameters,
             },
             "metadata": self.metadata,
+            "taxonomy_applications": [each.to_json() for each in self.applications.taxonomies],
+            "cluster_applications": [each.to_json() for each in self.applications.clusters],
             "document_count": document_count,
             "schema_version": self.schema_version,
             "last_schema_sync": rfc3339(self.last_schema_sync),
@@ -156,6 +167,7 @@ class CollectionStore:
             "source": {"type": "bucket", "bucket_ids": list(new.bucket_ids)},
             "feature_extractor": new.feature_extractor.to_json(),
             "metadata": dict(new.metadata),
+            **stored_applications(new.applications),
             "schema_version": 1,
             "last_schema_sync": None,
             "status": TaskStatusEnum.ACTIVE.value,
@@ -201,7 +213,7 @@ class CollectionStore:
         return list_page(self._collections, scope, query, FIELDS).map(Collection.from_document)
 
     def change(self, collection: Collection, changes: Mapping[str, object]) -> Collection:
-        """Sets description or metadata; `NotFoundError` when it is gone."""
+        """Sets fields as they are stored; `NotFoundError` when it is gone."""
         stored = self._collections.find_one_and_update(
             {"_id": collection.collection_id, "namespace_id": collection.namespace_id},
             {"$set": {**changes, "updated_at": datetime.now(UTC)}},
@@ -221,3 +233,19 @@ class CollectionStore:
                 f"The collection '{collection.collection_name}' still holds documents"
             )
         self._collections.delete_one({"_id": collection.collection_id, **scope})
+
+
+def applications_of(document: Document) -> Applications:
+    """What runs after the batches of a stored collection; one of an earlier version has none."""
+    return Applications(
+        tuple(map(TaxonomyApplication.from_document, document.get("taxonomy_applications", ()))),
+        tuple(map(ClusterApplication.from_document, document.get("cluster_applications", ()))),
+    )
+
+
+def stored_applications(applications: Applications) -> Document:
+    """The same as a collection's document has it."""
+    return {
+        "taxonomy_applications": [each.to_document() for each in applications.taxonomies],
+        "cluster_applications": [each.to_document() for each in applications.clusters],
+    }

@@ -29,7 +29,7 @@ FIELDS: Final = FieldSet(
         "created_at": Field("created_at", Kind.DATETIME, sortable=True, nullable=False),
         "updated_at": Field("updated_at", Kind.DATETIME),
     },
-    prefixes={"metadata": "metadata", "fields": "fields"},
+    prefixes={"metadata": "metadata", "fields": "fields", "taxonomies": "taxonomies"},
 )
 
 _COLLECTION: Final = ("collection_id", ASCENDING)
@@ -112,6 +112,13 @@ def to_json(stored: Document) -> JsonObject:
         "created_at": rfc3339(stored["created_at"]),
         "updated_at": rfc3339(stored["updated_at"]),
     }
+    if stored.get("taxonomies"):
+        shown["taxonomies"] = {
+            taxonomy_id: {**entry, "assigned_at": rfc3339(entry["assigned_at"])}
+            for taxonomy_id, entry in stored["taxonomies"].items()
+        }
+    if "origin" in stored:
+        shown["origin"] = stored["origin"]
     if "vectors" in stored:
         shown["vectors"] = {name: _numbers(vector) for name, vector in stored["vectors"].items()}
     return shown

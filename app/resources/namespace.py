@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -80,7 +81,6 @@ class NamespaceStore:
     """The collection `namespaces`."""
 
     def __init__(self, database: Database[Document]) -> None:
-        self._database = database
         self._namespaces = database[COLLECTION]
 
     def ensure_indexes(self) -> None:
@@ -150,14 +150,7 @@ class NamespaceStore:
         if not changed.matched_count:
             raise NotFoundError(f"There is no namespace '{namespace_id}'")
 
-    def delete_empty(self, namespace: Namespace) -> None:
-        """Deletes it; `AlreadyExistsError` while it is the default or holds something."""
-        if namespace.namespace_name == DEFAULT_NAME:
-            raise AlreadyExistsError("The default namespace cannot be deleted")
-        for kind in ("buckets", "collections"):
-            if self._database[kind].find_one({"namespace_id": namespace.namespace_id}, {"_id": 1}):
-                raise AlreadyExistsError(
-                    f"The namespace '{namespace.namespace_name}' still holds {kind}: "
-                    "delete these first"
-                )
-        self._namespaces.delete_one({"_id": namespace.namespace_id})
+    def remove(self, namespace: Namespace, session: ClientSession) -> bool:
+        """Takes the namespace away, not what is in it; False where it is gone."""
+        key = {"_id": namespace.namespace_id}
+        return bool(self._namespaces.delete_one(key, session=session).deleted_count)

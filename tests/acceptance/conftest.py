@@ -47,6 +47,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, web: Web, s3_port: int) -> I
         **READER,
         "WAYBILL_CHUNK_OBJECTS": "100",
         "WAYBILL_KILL_GRACE_S": "3",
+        "WAYBILL_FOLLOW_UP_DEBOUNCE_S": "1",
         "PYTHONPATH": f"{modules}:{README.parent}",
     }
     with running_stack(root / "data", env=env) as running:

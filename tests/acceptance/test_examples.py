@@ -15,7 +15,15 @@ from waybill import Client
 ROOT = Path(__file__).parents[2]
 # Documents whose ```python and ```sh blocks are run, in order, each in a process of its own.
 # docs/command.md and the README have tests of their own.
-DOCUMENTS = ("docs/client.md", "docs/keys.md", "docs/operators.md")
+DOCUMENTS = (
+    "docs/after_ingestion.md",
+    "docs/client.md",
+    "docs/clusters.md",
+    "docs/keys.md",
+    "docs/migrations.md",
+    "docs/operators.md",
+    "docs/taxonomies.md",
+)
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INTERPRETERS = {
     "python": (sys.executable, "-W", "error", "-c"),

@@ -19,11 +19,14 @@ from app.database import Document
 from app.errors import PermanentError, TransientError
 from app.receipts.family import Children
 from app.receipts.receipt import Piece
+from tests.integration import sudden_death
 from workers import process
 from workers.attempt import Attempt, FanOut
 from workers.celery_app import app
 from workers.exit import SkippedError
 from workers.job import Job
+
+sudden_death.watch()
 
 EFFECTS: Final = "test_effects"
 GATES: Final = "test_gates"

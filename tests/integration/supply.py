@@ -12,6 +12,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import TestPhase
 
 from app.database import Document
+from tests.integration.clusters import cluster_body, complete
 from tests.integration.resources import Json, collection_body, made, thing
 
 TASK_TYPE: Final = "thumbnails"
@@ -27,6 +28,7 @@ class Supply:
 
     def __init__(self, client: httpx.Client, database: Database[Document], rng: random.Random):
         self._client = client
+        self._database = database
         self._documents = database["documents"]
         self._rng = rng
         self.ids = self._namespace_ids()
@@ -37,6 +39,11 @@ class Supply:
         self.ids |= self._collection_ids()
         self.ids |= self._batch_ids() | self._task_ids() | self._key_ids()
         self.ids |= self._document_ids()
+        self.ids |= self._cluster_ids()
+        self.ids |= self._run_ids()
+        self.ids |= self._taxonomy_ids()
+        self.extended = self._namespace_ids()["namespace_identifier"]
+        self.ids |= self._extension_ids()
 
     def add_others(self) -> None:
         """A second one of all that lists show."""
@@ -48,6 +55,10 @@ class Supply:
             self._task_ids,
             self._key_ids,
             self._document_ids,
+            self._cluster_ids,
+            self._run_ids,
+            self._taxonomy_ids,
+            self._extension_ids,
         ):
             add()
 
@@ -72,6 +83,8 @@ class Supply:
                 for key, value in body.items():
                     if key in LISTS and isinstance(value, list):
                         body[key] = [self.ids[LISTS[key]]]
+                    elif key in SINGLE and isinstance(value, str):
+                        body[key] = self.ids[SINGLE[key]]
                     elif key == "task_type":
                         body[key] = TASK_TYPE
                     else:
@@ -100,6 +113,14 @@ class Supply:
                 return self._task_ids()
             case "get_task" | "stream_task":  # nothing to wait for
                 return self._ended_task_ids()
+            case "patch_cluster" | "remove_cluster":
+                return self._cluster_ids()
+            case "patch_taxonomy" | "delete_taxonomy" | "add_version" | "materialize_taxonomy":
+                return self._taxonomy_ids()
+            case "start_migration" | "cancel_migration" | "delete_migration":
+                return self._migration_ids()
+            case "roll_back_migration":
+                return self._canceled_migration_ids()
             case "patch_key" | "rotate_key" | "revoke_key":
                 return self._key_ids()
             case _:
@@ -170,6 +191,35 @@ class Supply:
         )
         return {"document_id": document_id}
 
+    def _cluster_ids(self) -> dict[str, str]:
+        body = cluster_body(self.ids["collection_identifier"], self._name())
+        return {"cluster_identifier": self._post("/v1/clusters", body)["cluster_id"]}
+
+    def _run_ids(self) -> dict[str, str]:
+        task = self._post(f"/v1/clusters/{self.ids['cluster_identifier']}/execute", {})
+        members = [self.ids["document_id"], f"doc_{self._name()}"]
+        collection_id = self.ids["collection_identifier"]
+        return {"run_id": complete(self._database, task, members, collection_id)}
+
+    def _taxonomy_ids(self) -> dict[str, str]:
+        source = self.ids["collection_identifier"]
+        body = {"taxonomy_name": self._name(), "source_collection": source}
+        return {"taxonomy_identifier": self._post("/v1/taxonomies", body)["taxonomy_id"]}
+
+    def _extension_ids(self) -> dict[str, str]:
+        """A migration that a key to both namespaces sees; only one to all makes new ones."""
+        return self._migration_ids(migration_type="extend", target_namespace_id=self.extended)
+
+    def _migration_ids(self, **more: str) -> dict[str, str]:
+        target = more or {"migration_type": "copy", "target_namespace_name": self._name()}
+        body = {"source_namespace_id": self._namespace, **target}
+        return {"migration_id": self._post("/v1/namespaces/migrations", body)["migration_id"]}
+
+    def _canceled_migration_ids(self) -> dict[str, str]:
+        ids = self._migration_ids()
+        self._post(f"/v1/namespaces/migrations/{ids['migration_id']}/cancel", {})
+        return ids
+
     def _batch_path(self, ids: Mapping[str, str], call: str) -> str:
         return f"/v1/buckets/{self.ids['bucket_identifier']}/batches/{ids['batch_id']}/{call}"
 
@@ -180,7 +230,13 @@ class Supply:
         return f"n{self._rng.getrandbits(64):016x}"
 
 
-# The keys of bodies that take lists of ids, and the things that these are of.
+# The keys of bodies that take ids, one or a list of them, and the things that these are of.
+SINGLE: Final[Mapping[str, str]] = {
+    "collection_id": "collection_identifier",
+    "source_collection": "collection_identifier",
+    "taxonomy_id": "taxonomy_identifier",
+    "source_namespace_id": "namespace_identifier",
+}
 LISTS: Final[Mapping[str, str]] = {
     "bucket_ids": "bucket_identifier",
     "object_ids": "object_id",

@@ -253,6 +253,33 @@ def _process(
     stores.extractions.write(origin, ids, documents, [failure])
 
 
+def test_taxonomies(waybill: Client) -> None:
+    waybill.buckets.create("texts", bucket_schema=SCHEMA)
+    waybill.collections.create("vectors", bucket_ids=["texts"], feature_extractor=EXTRACTOR)
+    config = {"source_collection": "vectors", "threshold": 0.2}
+    made = waybill.taxonomies.create("topics", config, description="d", metadata={"a": 1})
+    check(made, types.Taxonomy)
+    taxonomy_id = made["taxonomy_id"]
+    assert waybill.taxonomies.get("topics", version=1) == {**made, "materializations": []}
+    assert waybill.taxonomies.add_version("topics", {**config, "top_k": 2})["version"] == 2
+    versions = waybill.taxonomies.versions(taxonomy_id)
+    check(versions, types.Page)
+    assert [each["version"] for each in versions["results"]] == [2, 1]
+    changed = waybill.taxonomies.change("topics", taxonomy_name="themes", description=None)
+    assert (changed["taxonomy_name"], changed["description"]) == ("themes", None)
+    assert [each["taxonomy_id"] for each in waybill.taxonomies.list()] == [taxonomy_id]
+    assert len(waybill.taxonomies.page(search="them")["results"]) == 1
+    trial = waybill.taxonomies.execute("themes", [{"body": "a"}], collection="vectors", version=1)
+    check(trial, types.Trial)
+    check(trial["results"][0], types.TrialResult)
+    task = waybill.taxonomies.materialize("themes", "vectors", filters={"fields.price": 1})
+    assert task["task_type"] == "api_taxonomies_materialize"
+    (row,) = waybill.taxonomies.get("themes").get("materializations", [])
+    check(row, types.Materialization)
+    waybill.tasks.kill(task["task_id"])
+    assert waybill.taxonomies.delete("themes")["success"]
+
+
 def test_keys_open_what_they_say_and_no_more(waybill: Client, api_url: str) -> None:
     key = waybill.keys.create("ci", "read", namespaces=["größe"], rate_limit_per_minute=600)
     check(key, types.NewKey)

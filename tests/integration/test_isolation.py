@@ -19,6 +19,7 @@ from app.receipts.job_type import JobType
 from app.resources.task import OpenTasks, TaskSelection
 from app.settings import Settings
 from app.stores import Stores
+from tests.integration.clusters import cluster_body
 from tests.integration.conftest import serving
 from tests.integration.resources import (
     Json,
@@ -34,6 +35,9 @@ LISTS: Final[Mapping[str, str]] = {
     "/v1/namespaces": "namespace_id",
     "/v1/buckets": "bucket_id",
     "/v1/collections": "collection_id",
+    "/v1/clusters": "cluster_id",
+    "/v1/namespaces/migrations": "migration_id",
+    "/v1/taxonomies": "taxonomy_id",
     "/v1/organizations/api-keys": "key_id",
 }
 # Lists with a POST only, and lists inside of a bucket or a collection.
@@ -45,6 +49,8 @@ INNER_LISTS: Final[Mapping[str, str]] = {
     "/v1/buckets/{bucket_identifier}/objects/list": "object_id",
     "/v1/buckets/{bucket_identifier}/batches/list": "batch_id",
     "/v1/collections/{collection_identifier}/documents/list": "document_id",
+    "/v1/clusters/{cluster_identifier}/executions/list": "run_id",
+    "/v1/clusters/{cluster_identifier}/executions/{run_id}/members/list": "document_id",
 }
 # Routes that name nothing in their path and make something: their bodies are tested below.
 CREATES: Final = frozenset(
@@ -52,6 +58,10 @@ CREATES: Final = frozenset(
         "POST /v1/namespaces",
         "POST /v1/buckets",
         "POST /v1/collections",
+        "POST /v1/clusters",
+        "POST /v1/namespaces/migrations",
+        "POST /v1/namespaces/migrations/validate",
+        "POST /v1/taxonomies",
         "POST /v1/organizations/api-keys",
         "POST /v1/tasks/submit",
         "POST /v1/tasks/kill",
@@ -133,9 +143,9 @@ def world(mongo: MongoClient[Document], mongo_url: str, redis_url: str) -> Itera
         kind = JobType(TASK_TYPE, "jobs", 3, submittable=True, suspendable=True)
         stores.ledger.job_types.register([kind])
 
-        def client(namespace_id: str | None = None) -> httpx.Client:
+        def client(namespace_id: str | None = None, also: str = "") -> httpx.Client:
             key = f"sk_{secrets.token_hex(16)}"
-            scope = None if namespace_id is None else [namespace_id]
+            scope = None if namespace_id is None else [namespace_id, also]
             stores.keys.register(key, "test", Permission.ADMIN, scope)
             headers = {"Authorization": f"Bearer {key}"}
             if namespace_id is not None:
@@ -145,7 +155,8 @@ def world(mongo: MongoClient[Document], mongo_url: str, redis_url: str) -> Itera
         def side(seed: int) -> Side:
             supply = Supply(client(), mongo[name], random.Random(seed))
             supply.add_others()
-            return Side(client(supply.ids["namespace_identifier"]), supply.ids)
+            ours = client(supply.ids["namespace_identifier"], also=supply.extended)
+            return Side(ours, supply.ids)
 
         found = list(operations(api.openapi()))
         yield World(url, stores, client(), side(1), side(2), found)
@@ -168,6 +179,8 @@ def names_of(side: Side) -> dict[str, str]:
         "namespace_identifier": ("/v1/namespaces/{}", "namespace_name"),
         "bucket_identifier": ("/v1/buckets/{}", "bucket_name"),
         "collection_identifier": ("/v1/collections/{}", "collection_name"),
+        "cluster_identifier": ("/v1/clusters/{}", "cluster_name"),
+        "taxonomy_identifier": ("/v1/taxonomies/{}", "taxonomy_name"),
     }
     return {
         parameter: made(side.client.get(path.format(side.ids[parameter])))[field]
@@ -263,6 +276,17 @@ def test_bodies_reach_nothing_of_theirs(ours: Side, theirs: Side) -> None:
         "collection_ids": [theirs.ids["collection_identifier"]],
     }
     error(client.post(batches, json=reading), 404, "NotFoundError")
+    body = cluster_body(theirs.ids["collection_identifier"], "spy")
+    error(client.post("/v1/clusters", json=body), 422, "ValidationError")
+    for mine, other in ((theirs, ours), (ours, theirs)):
+        crossing = {
+            "migration_type": "extend",
+            "source_namespace_id": mine.namespace_id,
+            "target_namespace_id": other.namespace_id,
+        }
+        error(client.post("/v1/namespaces/migrations", json=crossing), 404, "NotFoundError")
+        found = made(client.post("/v1/namespaces/migrations/validate", json=crossing))
+        assert found["dependency_graph"]["nodes"] == []
     wanted = {"name": "spy", "permission": "read", "namespaces": [theirs.namespace_id]}
     refused = client.post("/v1/organizations/api-keys", json=wanted)
     assert refused.status_code in (403, 404, 422)
@@ -270,6 +294,26 @@ def test_bodies_reach_nothing_of_theirs(ours: Side, theirs: Side) -> None:
     refused = client.post("/v1/organizations/api-keys", json={"name": "spy", "permission": "read"})
     if refused.is_success:  # a key as narrow as the one that made it
         assert refused.json()["namespaces"] == [ours.namespace_id]
+
+
+def test_taxonomies_reach_nothing_of_theirs(ours: Side, theirs: Side) -> None:
+    client, foreign = ours.client, theirs.ids["collection_identifier"]
+    body: Json = {"taxonomy_name": "spy", "source_collection": foreign}
+    error(client.post("/v1/taxonomies", json=body), 422, "ValidationError")
+    path = f"/v1/taxonomies/{ours.ids['taxonomy_identifier']}"
+    error(client.post(f"{path}/materialize", json={"collection_id": foreign}), 404, "NotFoundError")
+    copying = {
+        "collection_id": ours.ids["collection_identifier"],
+        "target_collection_id": foreign,
+    }
+    error(client.post(f"{path}/materialize", json=copying), 404, "NotFoundError")
+    body = {"document_ids": [theirs.ids["document_id"]]}
+    error(client.post(f"{path}/execute", json=body), 404, "NotFoundError")
+    body = {"documents": [{"text": "x"}], "collection_id": foreign}
+    error(client.post(f"{path}/execute", json=body), 404, "NotFoundError")
+    applying = f"/v1/collections/{ours.ids['collection_identifier']}/apply-taxonomy"
+    body = {"taxonomy_id": theirs.ids["taxonomy_identifier"]}
+    error(client.post(applying, json=body), 404, "NotFoundError")
 
 
 def test_documents_are_counted_apart(ours: Side, theirs: Side) -> None:

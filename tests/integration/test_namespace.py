@@ -5,7 +5,15 @@ from typing import Any
 import httpx
 
 from app.stores import Stores
-from tests.integration.resources import Json, error, made, make_bucket, places
+from tests.integration.resources import (
+    Json,
+    error,
+    made,
+    make_bucket,
+    make_collection,
+    make_object,
+    places,
+)
 
 
 def test_a_namespace_lives(client: httpx.Client) -> None:
@@ -114,14 +122,39 @@ def test_a_list_says_one_thing(client: httpx.Client) -> None:
     made(client.post("/v1/namespaces/list", json={"page_size": 3, "cursor": None}))
 
 
-def test_a_namespace_in_use_stays(client: httpx.Client, stores: Stores) -> None:
+def test_a_namespace_goes_with_all_that_is_in_it_once_nothing_runs(
+    client: httpx.Client, stores: Stores
+) -> None:
     error(client.delete("/v1/namespaces/default"), 409, "AlreadyExistsError")
+    default = stores.namespaces.ensure_default()
     made(client.post("/v1/namespaces", json={"namespace_name": "shop"}))
     client.headers["X-Namespace"] = "shop"
     bucket = make_bucket(client)
+    removed = made(client.delete(f"/v1/buckets/{bucket['bucket_id']}"))
+    error(client.get("/v1/buckets/goods"), 404, "NotFoundError")
     found = error(client.delete("/v1/namespaces/shop"), 409, "AlreadyExistsError")
-    assert "buckets" in found["message"]
-    made(client.delete(f"/v1/buckets/{bucket['bucket_id']}"))
-    made(client.delete("/v1/namespaces/shop"))
+    assert removed["task_id"] in found["message"]
+    made(client.post(f"/v1/tasks/{removed['task_id']}/kill"))
+    make_bucket(client)
+    task = made(client.delete("/v1/namespaces/shop"))["task"]
+    assert (task["task_type"], task["namespace_id"]) == (
+        "api_namespaces_delete",
+        default.namespace_id,
+    )
     error(client.post("/v1/buckets/list"), 404, "NotFoundError")
-    assert stores.namespaces.ensure_default() == stores.namespaces.find("default")
+    assert stores.namespaces.ensure_default() == stores.namespaces.find("default") == default
+
+
+def test_a_bucket_stays_while_a_batch_of_it_is_open(client: httpx.Client) -> None:
+    bucket = make_bucket(client)
+    stored = make_object(client, bucket)
+    make_collection(client, bucket)
+    path = f"/v1/buckets/{bucket['bucket_id']}"
+    batch = made(client.post(f"{path}/batches", json={"object_ids": [stored["object_id"]]}))
+    made(client.post(f"{path}/batches/{batch['batch_id']}/submit"))
+    found = error(client.delete(path), 409, "AlreadyExistsError")
+    assert batch["batch_id"] in found["message"]
+    made(client.post(f"{path}/batches/{batch['batch_id']}/cancel"))
+    assert made(client.delete(path))["task"]["status"] == "PENDING"
+    error(client.get(path), 404, "NotFoundError")
+    make_bucket(client)  # the name is free

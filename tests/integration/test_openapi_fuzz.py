@@ -62,6 +62,20 @@ NESTED: Final = (
     "create_batch",
     "add_objects",
     "kill_tasks",
+    "list_migrations",
+    "list_clusters",
+    "create_cluster",
+    "patch_cluster",
+    "execute_cluster",
+    "list_executions",
+    "list_members",
+    "list_taxonomies",
+    "create_taxonomy",
+    "add_version",
+    "execute_taxonomy",
+    "execute_taxonomy_by_kind",
+    "materialize_taxonomy",
+    "apply_taxonomy",
 )
 # Ids come from `Supply`: one of a task that never ends would hold its event stream open.
 ALONE: Final = {"extra-data-sources": {"responses": False}}

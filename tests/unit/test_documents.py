@@ -49,15 +49,21 @@ def test_every_named_test_exists(document: str) -> None:
 EXAMPLES = {
     ("README.md", "python"): (2, "tests/acceptance/test_readme.py"),
     ("README.md", "sh"): (3, "tests/acceptance/test_readme.py"),
+    ("docs/after_ingestion.md", "python"): (1, "tests/acceptance/test_examples.py"),
     ("docs/client.md", "python"): (7, "tests/acceptance/test_examples.py"),
-    ("docs/command.md", "sh"): (6, "tests/acceptance/test_command_examples.py"),
+    ("docs/clusters.md", "python"): (1, "tests/acceptance/test_examples.py"),
+    ("docs/command.md", "sh"): (9, "tests/acceptance/test_command_examples.py"),
     ("docs/extractors.md", "json"): (1, "tests/unit/test_extractors.py"),
     ("docs/extractors.md", "toml"): (1, "tests/unit/test_extractors.py"),
     ("docs/extractors.md", "python"): (1, "tests/unit/test_extractors.py"),
     ("docs/keys.md", "sh"): (2, "tests/acceptance/test_examples.py"),
+    ("docs/migrations.md", "python"): (1, "tests/acceptance/test_examples.py"),
+    ("docs/migrations.md", "sh"): (2, "tests/acceptance/test_examples.py"),
     ("docs/objects.md", "json"): (1, "tests/unit/test_fetch.py"),
     ("docs/objects.md", "sh"): (1, "tests/unit/test_fetch.py"),
     ("docs/operators.md", "sh"): (1, "tests/acceptance/test_examples.py"),
+    ("docs/taxonomies.md", "python"): (1, "tests/acceptance/test_examples.py"),
+    ("docs/taxonomies.md", "sh"): (1, "tests/acceptance/test_examples.py"),
 }
 FENCE = re.compile(r"^```(\w*)\n.*?^```$", re.DOTALL | re.MULTILINE)
 

@@ -25,6 +25,9 @@ CollectionName: TypeAlias = Annotated[
     str,
     typer.Argument(metavar="COLLECTION", help="Name or id of the collection.", parser=identifier),
 ]
+ClusterName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="CLUSTER", help="Name or id of the cluster.", parser=identifier)
+]
 NamespaceName: TypeAlias = Annotated[
     str,
     typer.Argument(metavar="NAMESPACE", help="Name or id of the namespace.", parser=identifier),

@@ -85,7 +85,7 @@ def create(
 def delete(
     bucket: BucketName, yes: Yes = False, *, connection: Connection, showing: Showing
 ) -> None:
-    """Delete a bucket that holds no objects."""
+    """Delete a bucket, and its objects and batches by a task."""
     shown = showing.output()
     confirm(f"Delete the bucket '{bucket}'?", yes=yes)
     with connection.client() as client:

@@ -6,20 +6,26 @@ import typer
 
 from waybill.cli.batch import batches
 from waybill.cli.bucket import buckets
+from waybill.cli.cluster import clusters
 from waybill.cli.collection import collections
 from waybill.cli.health import health
 from waybill.cli.import_command import import_command
 from waybill.cli.key import keys
+from waybill.cli.migration import migrations
 from waybill.cli.namespace import namespaces
 from waybill.cli.task import tasks
 from waybill.cli.task_control import steer
+from waybill.cli.taxonomy import taxonomies
 
 GROUPS: Final = {
     "tasks": tasks,
     "batches": batches,
     "buckets": buckets,
     "collections": collections,
+    "clusters": clusters,
+    "taxonomies": taxonomies,
     "namespaces": namespaces,
+    "migrations": migrations,
     "keys": keys,
 }
 COMMANDS: Final = {"health": health, "import": import_command}

@@ -61,7 +61,7 @@ def create(
 def delete(
     name: NamespaceName, yes: Yes = False, *, connection: Connection, showing: Showing
 ) -> None:
-    """Delete a namespace that holds nothing."""
+    """Delete a namespace, and what is in it by a task of the default namespace."""
     shown = showing.output()
     confirm(f"Delete the namespace '{name}'?", yes=yes)
     with connection.client() as client:

@@ -7,7 +7,7 @@ from waybill.flow.path import path_to
 from waybill.flow.step import Flow
 from waybill.flow.verb import UNSET, Unset, change, create, delete, fetched, get, said
 from waybill.groups.listed import Listed
-from waybill.types import Bucket, Deleted
+from waybill.types import Bucket, Removed
 
 
 class Buckets(Listed[D, Bucket]):
@@ -57,6 +57,6 @@ class Buckets(Listed[D, Bucket]):
         return fetched(Bucket, call)
 
     @endpoint
-    def delete(self, bucket: str) -> Flow[Deleted]:
-        """Deletes a bucket that holds no objects."""
-        return fetched(Deleted, delete(path_to("buckets", bucket)))
+    def delete(self, bucket: str) -> Flow[Removed]:
+        """Deletes the bucket at once, and what is in it by the answer's task."""
+        return fetched(Removed, delete(path_to("buckets", bucket)))

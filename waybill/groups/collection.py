@@ -26,12 +26,15 @@ class Collections(Listed[D, Collection]):
         source: Mapping[str, object] | None = None,
         description: str | None = None,
         metadata: Mapping[str, object] | None = None,
+        taxonomy_applications: Sequence[Mapping[str, object]] | None = None,
         idempotency_key: str | None = None,
     ) -> Flow[Collection]:
         """A new collection that reads the buckets.
 
         `feature_extractor` is a name, or `{"feature_extractor_name", "parameters",
-        "input_mappings"}`; `source` stands for `bucket_ids` in the API's own form.
+        "input_mappings"}`; `source` stands for `bucket_ids` in the API's own form. Each of the
+        `taxonomy_applications`, `{"taxonomy_id", …}`, runs after a batch; clusters that read the
+        collection are named by `change`, for they come after it.
         """
         if (source is None) == (bucket_ids is None):
             raise ValueError("say which buckets are read: give bucket_ids or source")
@@ -45,6 +48,7 @@ class Collections(Listed[D, Collection]):
             feature_extractor=feature_extractor,
             description=description,
             metadata=metadata,
+            taxonomy_applications=taxonomy_applications,
         )
         return fetched(Collection, create(path_to("collections"), body, key=idempotency_key))
 
@@ -60,10 +64,18 @@ class Collections(Listed[D, Collection]):
         *,
         description: str | Unset | None = UNSET,
         metadata: Mapping[str, object] | Unset = UNSET,
+        taxonomy_applications: Sequence[Mapping[str, object]] | Unset = UNSET,
+        cluster_applications: Sequence[Mapping[str, object]] | Unset = UNSET,
     ) -> Flow[Collection]:
-        """Sets what is given."""
-        path = path_to("collections", collection)
-        return fetched(Collection, change(path, description=description, metadata=metadata))
+        """Sets what is given: the applications, which run after each batch, as a whole."""
+        call = change(
+            path_to("collections", collection),
+            description=description,
+            metadata=metadata,
+            taxonomy_applications=taxonomy_applications,
+            cluster_applications=cluster_applications,
+        )
+        return fetched(Collection, call)
 
     @endpoint
     def delete(self, collection: str) -> Flow[Deleted]:

@@ -7,7 +7,7 @@ from waybill.flow.path import path_to
 from waybill.flow.step import Flow
 from waybill.flow.verb import UNSET, Unset, change, create, delete, fetched, get, said
 from waybill.groups.listed import Listed
-from waybill.types import Deleted, Namespace
+from waybill.types import Namespace, Removed
 
 
 class Namespaces(Listed[D, Namespace]):
@@ -49,6 +49,6 @@ class Namespaces(Listed[D, Namespace]):
         return fetched(Namespace, call)
 
     @endpoint
-    def delete(self, namespace: str) -> Flow[Deleted]:
-        """Deletes a namespace that holds nothing."""
-        return fetched(Deleted, delete(path_to("namespaces", namespace)))
+    def delete(self, namespace: str) -> Flow[Removed]:
+        """Deletes the namespace at once, and what is in it by the answer's task."""
+        return fetched(Removed, delete(path_to("namespaces", namespace)))

@@ -1,6 +1,18 @@
 """The JSON of the API's answers and requests, as types: every field by its name."""
 
 from waybill.types.access import Component, Health, Key, KeyAnswer, NewKey, Permission
+from waybill.types.cluster import (
+    Centroid,
+    Cluster,
+    ClusterGroup,
+    ClusterGroups,
+    Execution,
+    LegendEntry,
+    Member,
+    Point,
+    Representative,
+    Visualization,
+)
 from waybill.types.json import JsonObject, Status
 from waybill.types.page import Deleted, Page, Pagination, Partial, PartialFailure
 from waybill.types.resource import (
@@ -24,6 +36,7 @@ from waybill.types.task import (
     NewTask,
     Progress,
     ProgressEvent,
+    Removed,
     Suspension,
     Task,
     TaskAnswer,
@@ -32,6 +45,16 @@ from waybill.types.task import (
     Transition,
     TransitionEvent,
 )
+from waybill.types.taxonomy import (
+    Materialization,
+    PathStep,
+    Taxonomy,
+    TaxonomyAssignment,
+    TaxonomyEntry,
+    TaxonomyMatch,
+    Trial,
+    TrialResult,
+)
 
 __all__ = [
     "Batch",
@@ -39,11 +62,16 @@ __all__ = [
     "Blob",
     "Bucket",
     "Cancellation",
+    "Centroid",
+    "Cluster",
+    "ClusterGroup",
+    "ClusterGroups",
     "Collection",
     "Component",
     "Deleted",
     "Document",
     "EndEvent",
+    "Execution",
     "FailedDocument",
     "FailedObject",
     "Group",
@@ -51,6 +79,9 @@ __all__ = [
     "JsonObject",
     "Key",
     "KeyAnswer",
+    "LegendEntry",
+    "Materialization",
+    "Member",
     "Namespace",
     "NewBlob",
     "NewKey",
@@ -59,10 +90,14 @@ __all__ = [
     "Pagination",
     "Partial",
     "PartialFailure",
+    "PathStep",
     "Permission",
+    "Point",
     "Progress",
     "ProgressEvent",
     "Quotas",
+    "Removed",
+    "Representative",
     "Status",
     "StoredObject",
     "Suspension",
@@ -70,6 +105,13 @@ __all__ = [
     "TaskAnswer",
     "TaskEvent",
     "TaskTransition",
+    "Taxonomy",
+    "TaxonomyAssignment",
+    "TaxonomyEntry",
+    "TaxonomyMatch",
     "Transition",
     "TransitionEvent",
+    "Trial",
+    "TrialResult",
+    "Visualization",
 ]

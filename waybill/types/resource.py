@@ -3,6 +3,7 @@
 from typing import Any, Literal, NotRequired, TypedDict
 
 from waybill.types.json import JsonObject, Status
+from waybill.types.taxonomy import TaxonomyEntry
 
 
 class Quotas(TypedDict):
@@ -146,8 +147,20 @@ class FailedDocument(TypedDict):
     failed_at: str
 
 
+class FollowUp(TypedDict):
+    """A taxonomy or cluster that runs after a collection's batches; null where nothing did yet."""
+
+    kind: str
+    taxonomy_id: str | None
+    cluster_id: str | None
+    due_at: str | None
+    last_started_at: str | None
+    last_task_id: str | None
+    last_error: str | None
+
+
 class Collection(TypedDict):
-    """What an extractor makes of the objects of some buckets."""
+    """What an extractor makes of the objects of some buckets, and what runs after batches."""
 
     collection_id: str
     namespace_id: str
@@ -156,6 +169,9 @@ class Collection(TypedDict):
     source: JsonObject
     feature_extractor: JsonObject
     metadata: JsonObject
+    taxonomy_applications: list[JsonObject]
+    cluster_applications: list[JsonObject]
+    follow_ups: list[FollowUp]
     document_count: int
     schema_version: int
     last_schema_sync: str | None
@@ -176,6 +192,8 @@ class Document(TypedDict):
     task_id: str
     fields: JsonObject
     metadata: JsonObject
+    taxonomies: NotRequired[dict[str, TaxonomyEntry]]
+    origin: NotRequired[JsonObject]
     vectors: NotRequired[dict[str, list[float]]]
     created_at: str
     updated_at: str

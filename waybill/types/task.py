@@ -6,6 +6,7 @@ Times are RFC 3339 text in UTC with milliseconds; `datetime.fromisoformat` reads
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from waybill.types.json import JsonObject, Status
+from waybill.types.page import Deleted
 
 
 class Progress(TypedDict):
@@ -129,3 +130,10 @@ class EndEvent(TypedDict):
 
 
 TaskEvent: TypeAlias = TransitionEvent | ProgressEvent | EndEvent
+
+
+class Removed(Deleted):
+    """It is out of sight; the task deletes what was in it."""
+
+    task_id: str
+    task: Task

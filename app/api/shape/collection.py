@@ -24,6 +24,28 @@ EXAMPLE: Json = {
         "input_mappings": {"text": "body"},
     },
     "metadata": {},
+    "taxonomy_applications": [],
+    "cluster_applications": [
+        {
+            "cluster_id": "clust_0196b1c0a4e87d11b8a40c3f5e2d9a77",
+            "auto_execute_on_batch": True,
+            "min_document_threshold": 100,
+            "cooldown_seconds": 3600,
+            "execution_phase": 2,
+            "priority": 0,
+        }
+    ],
+    "follow_ups": [
+        {
+            "kind": "cluster",
+            "taxonomy_id": None,
+            "cluster_id": "clust_0196b1c0a4e87d11b8a40c3f5e2d9a77",
+            "due_at": None,
+            "last_started_at": "2026-01-31T12:00:10.000Z",
+            "last_task_id": "tsk_0196b1c0a4e87d11b8a40c3f5e2d9a77",
+            "last_error": None,
+        }
+    ],
     "document_count": 0,
     "schema_version": 1,
     "last_schema_sync": None,
@@ -51,8 +73,42 @@ class FeatureExtractor(Answer):
     input_mappings: Json
 
 
+class TaxonomyApplication(Answer):
+    """A taxonomy that is assigned after each batch, to the documents or in a target."""
+
+    taxonomy_id: str
+    target_collection_id: str | None
+    scroll_filters: Json | None
+    execution_mode: Literal["materialize"]
+    execution_phase: Literal[1]
+    priority: Literal[0]
+
+
+class ClusterApplication(Answer):
+    """A cluster that is executed after a batch; the cooldown is in seconds."""
+
+    cluster_id: str
+    auto_execute_on_batch: bool
+    min_document_threshold: int | None
+    cooldown_seconds: int
+    execution_phase: Literal[2]
+    priority: Literal[0]
+
+
+class FollowUp(Answer):
+    """What ran last for one of them, and when it is due again; null: no batch calls for it."""
+
+    kind: Literal["taxonomy", "cluster"]
+    taxonomy_id: str | None
+    cluster_id: str | None
+    due_at: Time | None
+    last_started_at: Time | None
+    last_task_id: str | None
+    last_error: str | None
+
+
 class Collection(Answer):
-    """One collection, with the number of its documents."""
+    """One collection, with the number of its documents, and what runs after its batches."""
 
     model_config = example(EXAMPLE)
 
@@ -63,6 +119,9 @@ class Collection(Answer):
     source: CollectionSource
     feature_extractor: FeatureExtractor
     metadata: Json
+    taxonomy_applications: list[TaxonomyApplication]
+    cluster_applications: list[ClusterApplication]
+    follow_ups: list[FollowUp]
     document_count: int = Field(ge=0)
     schema_version: int
     last_schema_sync: Time | None

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from app.api.shape.page import Page, page_example
+from app.api.shape.taxonomy import TaxonomyEntry
 from app.http.answer import Answer, Json, Time
 from app.http.example import example
 
@@ -21,8 +22,19 @@ EXAMPLE: Json = {
 }
 
 
+class Origin(Answer):
+    """What a copy in a target collection was made of, and by which taxonomy."""
+
+    taxonomy_id: str
+    collection_id: str
+    document_id: str
+
+
 class Document(Answer):
-    """What an extractor made of one object; `vectors` are there when they were asked for."""
+    """What an extractor made of one object; `vectors` are there when they were asked for.
+
+    `taxonomies` has what each taxonomy assigned, by its id.
+    """
 
     model_config = example(EXAMPLE)
 
@@ -37,6 +49,8 @@ class Document(Answer):
     metadata: Json
     created_at: Time
     updated_at: Time
+    taxonomies: dict[str, TaxonomyEntry] = Field(default_factory=dict)
+    origin: Origin | None = None
     vectors: dict[str, list[float]] = Field(default_factory=dict)
 
 

@@ -11,10 +11,13 @@ import pytest
 from tests.acceptance.public_client import (
     test_batch,
     test_bucket,
+    test_cluster,
     test_document,
+    test_migration,
     test_namespace,
     test_object,
     test_task,
+    test_taxonomy,
 )
 
 Test = Callable[..., None]
@@ -45,6 +48,11 @@ CANCELED: Final = test_batch.test_a_waiting_batch_is_canceled
 DOCUMENT: Final = test_document.test_documents_are_read
 DOCUMENTS: Final = test_document.test_documents_are_listed_by_filter_order_and_page
 GROUPS: Final = test_document.test_documents_are_grouped
+MIGRATION: Final = test_migration.test_a_migration_from_its_beginning_to_its_end
+CLUSTER: Final = test_cluster.test_a_cluster_from_its_beginning_to_its_end
+EXECUTION: Final = test_cluster.test_a_cluster_is_executed
+TAXONOMY: Final = test_taxonomy.test_a_taxonomy_from_its_beginning_to_its_end
+APPLIED: Final = test_taxonomy.test_a_taxonomy_is_tried_and_applied
 
 # Every call of these resources that we promise; () where the package has no method for it.
 CALLS: Final[dict[str, tuple[Way, ...]]] = {
@@ -126,6 +134,76 @@ CALLS: Final[dict[str, tuple[Way, ...]]] = {
     "POST /v1/collections/{}/documents/aggregate": (
         Way("CollectionDocumentsApi", "aggregate_documents", GROUPS),
     ),
+    "POST /v1/clusters": (Way("ClustersApi", "create_cluster", CLUSTER),),
+    "GET /v1/clusters/{}": (Way("ClustersApi", "get_cluster", CLUSTER),),
+    "PATCH /v1/clusters/{}": (Way("ClustersApi", "patch_cluster", CLUSTER),),
+    "DELETE /v1/clusters/{}": (Way("ClustersApi", "delete_cluster", CLUSTER),),
+    "POST /v1/clusters/list": (Way("ClustersApi", "list_clusters", CLUSTER),),
+    "GET /v1/clusters": (Way("ClustersApi", "list_clusters_get", CLUSTER),),
+    "POST /v1/clusters/{}/execute": (Way("ClustersApi", "execute_clustering_clusters", EXECUTION),),
+    "GET /v1/clusters/{}/groups": (Way("ClustersApi", "get_cluster_groups", EXECUTION),),
+    "GET /v1/clusters/{}/visualization": (
+        Way("ClustersApi", "get_cluster_visualization", EXECUTION),
+    ),
+    "GET /v1/clusters/{}/visualization.svg": (),
+    "GET /v1/clusters/{}/visualization.png": (),
+    "GET /v1/clusters/{}/executions": (
+        Way("ClusterExecutionsApi", "get_cluster_execution", EXECUTION),
+    ),
+    "POST /v1/clusters/{}/executions/list": (
+        Way("ClusterExecutionsApi", "list_cluster_executions", EXECUTION),
+    ),
+    "GET /v1/clusters/{}/executions/{}": (
+        Way("ClusterExecutionsApi", "get_cluster_execution_by_run", EXECUTION),
+    ),
+    "POST /v1/clusters/{}/executions/{}/cancel": (
+        Way("ClusterExecutionsApi", "cancel_execution_clusters_id_run", EXECUTION),
+    ),
+    "POST /v1/clusters/{}/executions/{}/members/list": (),
+    "POST /v1/taxonomies": (Way("TaxonomiesApi", "create_taxonomy_taxonomies", TAXONOMY),),
+    "GET /v1/taxonomies/{}": (Way("TaxonomiesApi", "get_taxonomy_taxonomies", TAXONOMY),),
+    "PATCH /v1/taxonomies/{}": (Way("TaxonomiesApi", "patch_taxonomy_taxonomies", TAXONOMY),),
+    "DELETE /v1/taxonomies/{}": (Way("TaxonomiesApi", "delete_taxonomy_taxonomies", TAXONOMY),),
+    "GET /v1/taxonomies": (Way("TaxonomiesApi", "list_taxonomies", TAXONOMY),),
+    "POST /v1/taxonomies/list": (Way("TaxonomiesApi", "list_taxonomies_0", TAXONOMY),),
+    "GET /v1/taxonomies/{}/versions": (
+        Way("TaxonomiesApi", "list_taxonomy_versions_taxonomies", TAXONOMY),
+    ),
+    "POST /v1/taxonomies/{}/versions": (
+        Way("TaxonomiesApi", "create_taxonomy_version_taxonomies", TAXONOMY),
+    ),
+    "POST /v1/taxonomies/{}/execute": (
+        Way("TaxonomiesApi", "execute_taxonomy_taxonomies_0", APPLIED),
+    ),
+    "POST /v1/taxonomies/execute/{}": (
+        Way("TaxonomiesApi", "execute_taxonomy_taxonomies", APPLIED),
+    ),
+    "POST /v1/taxonomies/{}/materialize": (),
+    "POST /v1/collections/{}/apply-taxonomy": (
+        Way("CollectionTaxonomiesApi", "apply_taxonomy_to_collection", APPLIED),
+    ),
+    "POST /v1/namespaces/migrations/": (
+        Way("NamespaceMigrationsApi", "create_migration_namespaces", MIGRATION),
+    ),
+    "POST /v1/namespaces/migrations/validate": (
+        Way("NamespaceMigrationsApi", "validate_migration_namespaces", MIGRATION),
+    ),
+    "POST /v1/namespaces/migrations/list": (
+        Way("NamespaceMigrationsApi", "list_migrations_namespaces", MIGRATION),
+    ),
+    "GET /v1/namespaces/migrations/{}": (
+        Way("NamespaceMigrationsApi", "get_migration_namespaces", MIGRATION),
+    ),
+    "DELETE /v1/namespaces/migrations/{}": (
+        Way("NamespaceMigrationsApi", "delete_migration_namespaces", MIGRATION),
+    ),
+    "POST /v1/namespaces/migrations/{}/start": (
+        Way("NamespaceMigrationsApi", "start_migration_namespaces", MIGRATION),
+    ),
+    "POST /v1/namespaces/migrations/{}/cancel": (
+        Way("NamespaceMigrationsApi", "cancel_migration_namespaces", MIGRATION),
+    ),
+    "POST /v1/namespaces/migrations/{}/rollback": (),
     "GET /v1/health": (Way("HealthApi", "healthcheck_health", HEALTH),),
     "GET /v1/health/beat": (Way("HealthApi", "celery_beat_health", HEALTH),),
 }

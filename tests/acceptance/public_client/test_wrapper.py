@@ -45,11 +45,13 @@ def test_resources_are_made_read_and_deleted(
     changed = mixpeek.collections.update("texts", description="Texts")
     assert changed["description"] == client.collections.get("texts")["description"] == "Texts"
     assert mixpeek.collections.delete("texts")["success"] is True
+    removed = mixpeek.buckets.delete("goods")
+    assert removed["success"] is True
     with pytest.raises(MixpeekAPIError) as caught:
-        mixpeek.buckets.delete("goods")
-    assert caught.value.status == 409
-    client.objects.delete("goods", made["object_id"])
-    assert mixpeek.buckets.delete("goods")["success"] is True
+        mixpeek.buckets.get("goods")
+    assert caught.value.status == 404
+    receipt = client.tasks.wait(removed["task_id"], timeout_s=60)
+    assert (receipt["task_type"], receipt["outputs"]) == ("api_buckets_delete", [{"objects": 1}])
 
 
 def test_what_a_batch_makes_is_read(mixpeek: Mixpeek, shop: Shop) -> None:

@@ -9,14 +9,19 @@ from mixpeek import (
     BucketBatchesApi,
     BucketObjectsApi,
     BucketsApi,
+    ClusterExecutionsApi,
+    ClustersApi,
     CollectionDocumentsApi,
     CollectionsApi,
+    CollectionTaxonomiesApi,
     Configuration,
     HealthApi,
     LogicalOperatorInput,
+    NamespaceMigrationsApi,
     NamespacesApi,
     SortOption,
     TasksApi,
+    TaxonomiesApi,
 )
 
 Model = TypeVar("Model")
@@ -33,6 +38,11 @@ class Vendor:
     documents: CollectionDocumentsApi
     bucket_batches: BucketBatchesApi
     batches: BatchesApi
+    clusters: ClustersApi
+    cluster_executions: ClusterExecutionsApi
+    taxonomies: TaxonomiesApi
+    collection_taxonomies: CollectionTaxonomiesApi
+    migrations: NamespaceMigrationsApi
     tasks: TasksApi
     health: HealthApi
 
@@ -50,6 +60,11 @@ class Vendor:
             documents=CollectionDocumentsApi(client),
             bucket_batches=BucketBatchesApi(client),
             batches=BatchesApi(client),
+            clusters=ClustersApi(client),
+            cluster_executions=ClusterExecutionsApi(client),
+            taxonomies=TaxonomiesApi(client),
+            collection_taxonomies=CollectionTaxonomiesApi(client),
+            migrations=NamespaceMigrationsApi(client),
             tasks=TasksApi(client),
             health=HealthApi(client),
         )

@@ -22,6 +22,7 @@ from app.embedded.layout import Layout
 from app.embedded.port import free_ports
 from app.receipts.ledger import Ledger
 from app.settings import Settings
+from tests.integration import sudden_death
 from tests.integration.worker.celery_process import TestWorker, ValkeyContainer
 from tests.integration.worker.fleet import (
     Desk,
@@ -58,6 +59,7 @@ def fleet(
     broker = ValkeyContainer(layout, free_ports(1)[0])
     broker.ready()
     env = environment(mongo_url, fleet_database, broker.url)
+    env[sudden_death.VARIABLE] = str(folder / "deaths")
     fleet = Fleet(
         broker=broker,
         workers=tuple(jobs_worker(name, folder, env) for name in ("w1", "w2")),

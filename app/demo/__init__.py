@@ -1,0 +1,1 @@
+"""`waybill demo`: what Waybill does, shown on real input."""

@@ -1,0 +1,1 @@
+"""What runs after a batch: the taxonomies and clusters that its collections name."""

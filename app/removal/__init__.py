@@ -1,0 +1,1 @@
+"""Buckets and namespaces with all that is in them: out of sight at once, deleted by a task."""

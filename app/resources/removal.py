@@ -1,0 +1,57 @@
+"""Rows that are to go, in steps that each take a moment."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pymongo import ASCENDING
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from app.database import Document
+
+ROWS_PER_STEP: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Rows of one collection of MongoDB; the condition runs on an index."""
+
+    rows: str
+    condition: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A few of them, by id."""
+
+    rows: str
+    ids: list[str]
+
+
+class Removal:
+    """Everything in some ranges. A step that is repeated finds nothing more to do."""
+
+    def __init__(self, database: Database[Document], ranges: Callable[[], Iterable[Range]]) -> None:
+        """`ranges` is asked each time anew, and may itself read what is there."""
+        self._database = database
+        self._ranges = ranges
+
+    def count(self) -> int:
+        """How many rows there are now."""
+        return sum(
+            self._database[each.rows].count_documents(each.condition) for each in self._ranges()
+        )
+
+    def steps(self) -> Iterator[Step]:
+        """What to delete before the next step is asked for."""
+        for each in self._ranges():
+            rows = self._database[each.rows]
+            while found := list(
+                rows.find(each.condition, {"_id": 1}, limit=ROWS_PER_STEP).sort("_id", ASCENDING)
+            ):
+                yield Step(each.rows, [row["_id"] for row in found])
+
+    def delete(self, step: Step, session: ClientSession) -> None:
+        """Deletes one step's rows."""
+        self._database[step.rows].delete_many({"_id": {"$in": step.ids}}, session=session)

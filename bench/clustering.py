@@ -1,0 +1,151 @@
+"""K-means of 100,000 × 256 float32: read from MongoDB and fitted, against scikit-learn's own fit.
+
+Both read the same documents with the same code. The reference stacks the vectors and calls
+KMeans.fit with the same parameters on as many threads. They take turns; the first turn of each
+counts for nothing. The memory is that of a process of its own which does our part once.
+"""
+
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Final
+
+import numpy as np
+from bson.binary import Binary, BinaryVectorDtype
+from pymongo import MongoClient
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from app.clusters.method import ClusteringMethod, Parameters, parse_parameters
+from app.clusters.reading import Selection
+from app.clusters.source import Source
+from app.database import Document
+from app.resources.extractor import Feature, Vector
+from workers.clustering.computation import Plan, compute
+from workers.clustering.estimator import fit
+from workers.clustering.layout import Layout, Part
+from workers.clustering.matrix import Row, fill
+from workers.clustering.metric import measure
+from workers.clustering.repetition import THREADS
+
+COUNT: Final = 100_000
+DIMENSION: Final = 256
+ROUNDS: Final = 5
+LIMIT_BYTES: Final = 2**30
+COLLECTION_ID: Final = "col_bench"
+DATABASE: Final = "waybill_bench"
+# One start of few iterations: what is compared is the way to a fit, not its end.
+SETTINGS: Final[dict[str, object]] = {"n_clusters": 10, "n_init": 1, "max_iter": 10, "tol": 0.0}
+_BLOCK: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Medians in seconds, the median of the rounds' ratios, and the peak of a process (MiB)."""
+
+    reference_s: float
+    read_s: float
+    fit_s: float
+    measure_s: float
+    ratio: float
+    peak_mib: float
+
+
+def compare(mongo_url: str) -> Comparison:
+    """Stores the documents in a database of its own, which is dropped at the end."""
+    with MongoClient[Document](mongo_url) as client:
+        _store(client)
+        try:
+            rounds = [_round(client) for _ in range(ROUNDS + 1)][1:]
+            peak_mib = _peak_mib(mongo_url)
+        finally:
+            client.drop_database(DATABASE)
+    reference, read, fitted, measured = (
+        statistics.median(column) for column in zip(*rounds, strict=True)
+    )
+    ratio = statistics.median((one[1] + one[2]) / one[0] for one in rounds)
+    return Comparison(reference, read, fitted, measured, ratio, peak_mib)
+
+
+def _round(client: MongoClient[Document]) -> tuple[float, float, float, float]:
+    """Seconds of the reference, and of our reading, fit and metrics."""
+    began = time.perf_counter()
+    _reference(client)
+    reference_s = time.perf_counter() - began
+    began = time.perf_counter()
+    matrix = fill(_rows(client), COUNT, _layout())
+    read_s = time.perf_counter() - began
+    began = time.perf_counter()
+    found = fit(matrix.values, _parameters())
+    fit_s = time.perf_counter() - began
+    began = time.perf_counter()
+    measure(matrix.values, found.labels)
+    return reference_s, read_s, fit_s, time.perf_counter() - began
+
+
+def _reference(client: MongoClient[Document]) -> None:
+    values = np.empty((COUNT, DIMENSION), dtype=np.float32)
+    for place, (_, vectors) in enumerate(_rows(client)):
+        values[place] = vectors[0]
+    settings = {"random_state": 42, **SETTINGS}
+    with threadpool_limits(THREADS):
+        KMeans(**settings).fit(values)
+
+
+def _peak_mib(mongo_url: str) -> float:
+    """Of a fresh process, as a worker's child is one."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_computed, args=(mongo_url, sender))
+    child.start()
+    child.join()
+    return float(receiver.recv())
+
+
+def _computed(mongo_url: str, sender: Connection) -> None:
+    with MongoClient[Document](mongo_url) as client:
+        plan = Plan(COUNT, _layout(), _parameters(), LIMIT_BYTES)
+        compute(lambda: _rows(client), plan, lambda _: None)
+    sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _rows(client: MongoClient[Document]) -> Iterator[Row]:
+    selection = Selection(client[DATABASE], namespace_id="ns_bench", collection_ids=[COLLECTION_ID])
+    feature = Feature(name="text", dimension=DIMENSION, description="", source="")
+    source = Source((feature,), {"text": (COLLECTION_ID,)})
+    return ((row.document_id, row.vectors) for row in selection.vectors(source))
+
+
+def _layout() -> Layout:
+    return Layout((Part("text", DIMENSION),))
+
+
+def _parameters() -> Parameters:
+    return parse_parameters(ClusteringMethod.KMEANS, SETTINGS)
+
+
+def _store(client: MongoClient[Document]) -> None:
+    documents = client[DATABASE]["documents"]
+    documents.create_index([("namespace_id", 1), ("collection_id", 1), ("_id", 1)])
+    rng = np.random.default_rng(1)
+    middles = rng.normal(scale=2, size=(20, DIMENSION)).astype(np.float32)
+    for start in range(0, COUNT, _BLOCK):
+        noise = rng.standard_normal((_BLOCK, DIMENSION), dtype=np.float32)
+        values = middles[rng.integers(0, 20, _BLOCK)] + noise
+        documents.insert_many(
+            [_document(start + place, value) for place, value in enumerate(values)]
+        )
+
+
+def _document(number: int, vector: Vector) -> Document:
+    return {
+        "_id": f"doc_{number:08}",
+        "namespace_id": "ns_bench",
+        "collection_id": COLLECTION_ID,
+        "object_id": f"obj_{number:08}",
+        "vectors": {"text": Binary.from_vector(vector.tolist(), BinaryVectorDtype.FLOAT32)},
+    }

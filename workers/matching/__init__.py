@@ -1,1 +1,0 @@
-"""Documents against the nodes of a taxonomy: exact cosine similarity in bounded steps."""
