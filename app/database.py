@@ -35,7 +35,8 @@ NO_SESSIONS: Final = "Sessions are not supported"
 DUPLICATE_KEY: Final = 11_000
 
 # What a process that dies within a transaction leaves locked, other writes wait for: MongoDB has to
-# free it before a lease has expired, and not after its own default, a minute.
+# free it about when the lease ends, and not after its own default, a minute. It looks twice in this
+# time, so what is left is freed after one and a half of it at most.
 TRANSACTION_LIFETIME: Final = "transactionLifetimeLimitSeconds"
 TRANSACTION_LIFETIME_S: Final = 10
 

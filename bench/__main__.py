@@ -1,6 +1,6 @@
 """`make bench`: runs the benchmarks on a stack of their own and prints what they measured.
 
-`python -m bench batch [objects]`, `… recovery` or `… clustering` runs one of them.
+`python -m bench batch [objects]`, `… recovery`, `… clustering` or `… taxonomy` runs one of them.
 """
 
 import sys
@@ -13,6 +13,7 @@ from typing import Final
 from bench.clustering import COUNT, DIMENSION, compare
 from bench.large_batch import run_batch
 from bench.recovery import crash, kill_running
+from bench.taxonomy import DOCUMENTS, NODES, materialize
 from tests.acceptance.shop import Shop
 from tests.stack import Stack, running_stack
 from waybill import Client
@@ -23,7 +24,7 @@ WORKERS: Final = 2
 
 def main() -> None:
     """Every benchmark, or the one that is named."""
-    names = sys.argv[1:2] or ["batch", "recovery", "clustering"]
+    names = sys.argv[1:2] or ["batch", "recovery", "clustering", "taxonomy"]
     with stack() as (running, client):
         if "batch" in names:
             batch(running, client, int(sys.argv[2]) if len(sys.argv) > 2 else OBJECTS)
@@ -31,6 +32,8 @@ def main() -> None:
             recovery(running, client)
         if "clustering" in names:
             clustering(running)
+        if "taxonomy" in names:
+            taxonomy(running, client)
 
 
 def batch(running: Stack, client: Client, count: int) -> None:
@@ -64,6 +67,18 @@ def clustering(running: Stack) -> None:
     print(f"  metrics     {found.measure_s:24.1f} s, not in the ratio")
     print(f"  ratio       {found.ratio:24.2f}   (to reach: 1.1)")
     print(f"  peak memory {found.peak_mib:24.0f} MiB (to reach: 600)")
+
+
+def taxonomy(running: Stack, client: Client) -> None:
+    """Every document compared with every node, from MongoDB and back."""
+    found = materialize(client, running.mongo_url, running.pids)
+    print(f"a taxonomy of {NODES:,} nodes over {DOCUMENTS:,} documents: {found.receipt['status']}")
+    print(
+        f"  task on {WORKERS} processes {found.seconds:8.1f} s {found.pairs_per_s:14,.0f} pairs/s"
+    )
+    print(f"  NumPy alone, on one {found.bare_pairs_per_s:26,.0f} pairs/s")
+    for role, used_mib in sorted(found.peak_mib.items()):
+        print(f"  {role:9} {used_mib:8.0f} MiB at its peak, the largest of its processes")
 
 
 @contextmanager

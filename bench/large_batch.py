@@ -76,7 +76,7 @@ def run_batch(
         time.sleep(SAMPLE_EVERY_S)
         run.receipt = client.tasks.get(task["task_id"])
         run.samples.append(_sample(run.receipt, time.monotonic() - began_s))
-        _note_memory(run.peak_mib, pids())
+        note_memory(run.peak_mib, pids())
     return run
 
 
@@ -92,7 +92,8 @@ def _sample(receipt: Task, at_s: float) -> Sample:
     return Sample(at_s, progress["done"], progress["eta_seconds"])
 
 
-def _note_memory(peak_mib: dict[str, float], pids: Mapping[str, int]) -> None:
+def note_memory(peak_mib: dict[str, float], pids: Mapping[str, int]) -> None:
+    """Raises the peak of each role to the largest of its processes now."""
     for role, pid in pids.items():
         for process in _family(pid):
             try:

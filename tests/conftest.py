@@ -25,6 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # What the developer's shell says of a server of theirs is not for the tests.
     for name in [name for name in os.environ if name.startswith("WAYBILL_")]:
         del os.environ[name]
+    # As workers have it: threads of a fit that spin would take the cores from the other processes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if config.option.basetemp is None:
         config.stash[_OWN] = Path(tempfile.mkdtemp(prefix="waybill-tests-"))
         config.option.basetemp = str(config.stash[_OWN])

@@ -8,7 +8,7 @@ import numpy as np
 from app.taxonomies.assignment import Node
 from app.taxonomies.config import Level
 from app.taxonomies.descent import Block, hook_of
-from app.taxonomies.similarity import Vectors
+from app.taxonomies.similarity import Measured, Vectors
 
 Path = tuple[str, ...]
 
@@ -38,7 +38,7 @@ class Memory:
             some = self.nodes[depth][start : start + size]
             yield Block(
                 [each.node.node_id for each in some],
-                np.array([each.vector for each in some], np.float32),
+                Measured.of(np.array([each.vector for each in some], np.float32)),
                 [hook_of(sources[each.node.collection_id], each.parent_value) for each in some],
             )
 

@@ -14,6 +14,7 @@ import structlog
 from celery import bootsteps
 from celery.concurrency import prefork
 from celery.worker import state
+from pymongo.errors import PyMongoError
 
 from app.receipts.job_type import JobType
 from workers import process
@@ -59,8 +60,7 @@ def _keep(parent: Any, terminator: Terminator | None) -> None:
             worker = process.current(celery)
             running = _running()
             if time.monotonic() >= renew_at_s:
-                renew_at_s = time.monotonic() + worker.settings.heartbeat_s
-                worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
+                renew_at_s = time.monotonic() + _renew(worker, running)
                 _beat(parent, worker)
             if time.monotonic() >= register_at_s:
                 worker.ledger.job_types.register(_job_types(celery, worker))
@@ -73,6 +73,18 @@ def _keep(parent: Any, terminator: Terminator | None) -> None:
             log.warning("lease.renewal_failed", error=type(exc).__name__, reason=str(exc))
             pause.wait(TICK_S)
             renew_at_s = time.monotonic()
+
+
+def _renew(worker: process.WorkerProcess, running: dict[str, str]) -> float:
+    """The seconds after which to renew again: soon where a job's own transaction was in the way."""
+    try:
+        worker.ledger.leases.renew(running, keeper=process.KEEPER_ID)
+    except PyMongoError as exc:
+        if not exc.timeout:
+            raise
+        log.info("lease.renewal_waits", running=len(running))
+        return TICK_S
+    return worker.settings.heartbeat_s
 
 
 def _beat(parent: Any, worker: process.WorkerProcess) -> None:

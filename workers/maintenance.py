@@ -18,6 +18,7 @@ from app.migrations.store import MigrationStore
 from app.resources.batch import BatchStore
 from app.resources.collection import CollectionStore
 from app.resources.document import DocumentStore
+from app.resources.namespace import NamespaceStore
 from app.taxonomies.materialization import MaterializationStore
 from workers import process
 from workers.celery_app import app
@@ -84,6 +85,7 @@ def follow_up(self: Task) -> None:
     database, ledger, settings = worker.database, worker.ledger, worker.settings
     tracing.start(settings, role="worker")
     FollowUpSweep(
+        NamespaceStore(database),
         BatchStore(database, ledger.receipts),
         CollectionStore(database),
         DocumentStore(database),

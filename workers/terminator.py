@@ -15,6 +15,7 @@ from typing import Any, Final
 import psutil
 import structlog
 from celery.worker import state
+from pymongo.errors import OperationFailure
 
 from app.receipts.cancellation import BY_FORCE
 from app.receipts.lease import Hold
@@ -63,8 +64,8 @@ class Terminator:
             self._begin(hold.token, hold.job_id, None)
         for token, ending in list(self._endings.items()):
             if ending.has_ended:
-                del self._endings[token]
-                self._record(worker, ending.receipt)
+                if self._record(worker, ending.receipt):
+                    del self._endings[token]
             elif time.monotonic() > ending.kill_at_s:
                 self._signal(ending.child.pid, signal.SIGKILL)
 
@@ -98,13 +99,19 @@ class Terminator:
         log.warning("task.child_signalled", pid=pid, signal=number.name)
         self._pool.terminate_job(pid, number)
 
-    def _record(self, worker: WorkerProcess, receipt: Receipt | None) -> None:
+    def _record(self, worker: WorkerProcess, receipt: Receipt | None) -> bool:
+        """Whether that is done; not while a transaction that the child left open locks it."""
         if receipt is None:
-            return
+            return True
         ledger = worker.ledger
-        canceled = ledger.cancellations.record_end(receipt, outcome=BY_FORCE)
+        try:
+            canceled = ledger.leases.record_end(receipt, outcome=BY_FORCE)
+        except OperationFailure as exc:
+            log.warning("task.record_waits", task_id=receipt.task_id, error=type(exc).__name__)
+            return False
         if canceled is None:
-            return  # it ended by itself, just in time
+            return True  # it ended by itself, just in time
         parent_id = canceled.parent_task_id
         if parent_id is not None and ledger.families.is_complete(parent_id):
             ledger.publisher.call(ledger.receipts.get(parent_id))
+        return True

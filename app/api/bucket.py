@@ -8,16 +8,17 @@ from pydantic import Field
 from app.api.removal import removed
 from app.api.shape import bucket as shape
 from app.api.shape.removal import Removed
-from app.errors import InvalidError
+from app.errors import InvalidError, NotFoundError
 from app.http.answer import answers
 from app.http.body import CREATED, Body, Description, JsonObject, LooksLike, Metadata, Name
-from app.http.caller import Deleter, Reader, Writer
+from app.http.caller import Caller, Deleter, Reader, Writer
 from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, counted, list_query, listed
 from app.http.request_id import current_request_id
 from app.http.switch import refused
 from app.receipts.receipt import NewTask
+from app.removal.again import remove_again
 from app.removal.bucket import TASK_TYPE
 from app.removal.bucket import delete_bucket as remove
 from app.resources.bucket import Bucket, NewBucket
@@ -158,19 +159,30 @@ def patch_bucket(
 def delete_bucket(bucket_identifier: str, caller: Deleter, stores: Held) -> JsonObject:
     """Deletes the bucket at once, and its objects and batches by the task that is the answer.
 
-    Documents that were made of the objects stay in their collections.
+    Documents that were made of the objects stay in their collections. Where that task failed or
+    was killed, a second call with the bucket's id goes on.
     """
-    bucket = stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)
-    task = NewTask(
-        task_type=TASK_TYPE,
-        namespace_id=bucket.namespace_id,
-        inputs=[bucket.bucket_id],
-        actor=caller.actor,
-        additional_data={"bucket_id": bucket.bucket_id, "request_id": current_request_id()},
-        max_attempts=stores.settings.max_attempts,
-    )
+    try:
+        bucket = stores.buckets.get(bucket_identifier, namespace_id=caller.namespace_id)
+    except NotFoundError:
+        again = remove_again(stores.ledger, _removal(stores, caller, bucket_identifier))
+        if again is None:
+            raise
+        return removed(f"The bucket '{bucket_identifier}'", again)
+    task = _removal(stores, caller, bucket.bucket_id)
     receipt = remove(stores.buckets, stores.batches, stores.ledger, bucket=bucket, task=task)
     return removed(f"The bucket '{bucket.bucket_name}'", receipt)
+
+
+def _removal(stores: Stores, caller: Caller, bucket_id: str) -> NewTask:
+    return NewTask(
+        task_type=TASK_TYPE,
+        namespace_id=caller.namespace_id,
+        inputs=[bucket_id],
+        actor=caller.actor,
+        additional_data={"bucket_id": bucket_id, "request_id": current_request_id()},
+        max_attempts=stores.settings.max_attempts,
+    )
 
 
 def _schema(sent: JsonObject) -> BucketSchema:

@@ -78,6 +78,8 @@ class VectorConfigBody(Body):
     @model_validator(mode="after")
     def _weights_whole(self) -> Self:
         weights = self.weights
+        if len(weights) < len(self.feature_weights or {}):
+            raise ValueError("feature_weights name a feature twice")
         features = {feature_of(uri) for uri in self.uris}
         if unknown := sorted(weights.keys() - features):
             raise ValueError(f"feature_weights name '{unknown[0][:64]}', which is no feature here")

@@ -10,7 +10,7 @@ from app.api.cluster_run import shown_run
 from app.api.shape import cluster as shape
 from app.clusters.finding import Group, Points
 from app.clusters.run import Run
-from app.errors import NotFoundError
+from app.errors import InvalidError, NotFoundError
 from app.http.answer import answers, header_refs
 from app.http.body import JsonObject
 from app.http.caller import Caller, Reader
@@ -22,6 +22,7 @@ router = APIRouter(prefix="/v1/clusters", tags=["clusters"])
 
 MAX_POINTS: Final = 20_000
 DEFAULT_POINTS: Final = 5_000
+MAX_CENTROID_NUMBERS: Final = 2_000_000
 MEDIA_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
 
 RunId = Annotated[
@@ -50,8 +51,13 @@ def get_groups(
     run_id: RunId = None,
     include_centroids: bool = False,
 ) -> JsonObject:
-    """The groups by their numbers; noise is in none of them."""
+    """The groups by their numbers; noise is in none of them.
+
+    Centroids are refused (422) where they have more than two million numbers together.
+    """
     run = _run(stores, caller, cluster_identifier, run_id)
+    if include_centroids:
+        _require_few_numbers(stores, run)
     groups = stores.cluster_findings.groups(run.run_id, centroids=include_centroids)
     return groups_json(run, groups, centroids=include_centroids)
 
@@ -114,6 +120,20 @@ def get_png(
 def _run(stores: Stores, caller: Caller, identifier: str, run_id: str | None) -> Run:
     cluster = stores.clusters.get(identifier, namespace_id=caller.namespace_id)
     return shown_run(stores, cluster, run_id)
+
+
+def _require_few_numbers(stores: Stores, run: Run) -> None:
+    """What one answer can hold: its centroids are in memory at once."""
+    assert run.result is not None
+    count = run.result.num_clusters
+    first = stores.cluster_findings.groups(run.run_id, limit=1, centroids=True)
+    numbers = count * sum(len(one.centroid) for one in first if one.centroid is not None)
+    if numbers > MAX_CENTROID_NUMBERS:
+        message = (
+            f"the centroids of {count:,} groups have {numbers:,} numbers, and one answer holds "
+            f"{MAX_CENTROID_NUMBERS:,}: leave include_centroids out"
+        )
+        raise InvalidError.at("query", "include_centroids", message=message)
 
 
 def _picture(stores: Stores, run: Run, kind: str, if_none_match: str | None) -> Response:

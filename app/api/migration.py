@@ -32,6 +32,7 @@ from app.http.answer import Done, answers
 from app.http.body import CREATED, JsonObject
 from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListParams, counted, list_query, listed
+from app.identity import new_id
 from app.migrations.config import MigrationConfig
 from app.migrations.examination import SOURCE_MISSING, TARGET_MISSING
 from app.migrations.finding import Finding, Validation
@@ -57,13 +58,9 @@ def create_migration(
     body: CreateMigration, key: AdminKey, stores: Held, word: Worded
 ) -> JsonObject:
     """A DRAFT with what a first validation found, or with `start_immediately` one that starts."""
-    config = _config(stores, key, body.asked)
-    if isinstance(config, Finding):
-        raise NotFoundError(config.message)
-    validation = examiner(stores).examine(config)
-    if body.start_immediately:
-        refuse_invalid(validation)
-    migration = stores.migrations.create(config, validation)
+    migration_id = new_id("mig")
+    # A request that is repeated under its key goes on where its first run was cut off.
+    migration = stores.migrations.find(migration_id) or _created(stores, key, migration_id, body)
     if body.start_immediately:
         start(stores, migration, key, word)
         migration = stores.migrations.get(migration.migration_id)
@@ -100,7 +97,7 @@ def list_migrations(
     body = body or ListMigrations()
     query = list_query(params, body, body.shorthand)
     page = stores.migrations.list(
-        counted(query), scope=key.namespace_ids, status=body.wanted_status
+        counted(query), scope=key.namespace_ids, statuses=body.wanted_statuses
     )
     shown = _described_all(stores, page, word)
     # The public client wants the last three at the top.
@@ -148,6 +145,16 @@ def delete_migration(migration_id: str, key: AdminKey, stores: Held) -> JsonObje
     if not stores.migrations.delete(migration):
         raise AlreadyExistsError("The migration was started meanwhile")
     return {"success": True, "message": f"The migration '{migration_id}' is deleted"}
+
+
+def _created(stores: Stores, key: ApiKey, migration_id: str, body: CreateMigration) -> Migration:
+    config = _config(stores, key, body.asked)
+    if isinstance(config, Finding):
+        raise NotFoundError(config.message)
+    validation = examiner(stores).examine(config)
+    if body.start_immediately:
+        refuse_invalid(validation)
+    return stores.migrations.create(migration_id, config, validation)
 
 
 def _config(stores: Stores, key: ApiKey, asked: ConfigBody) -> MigrationConfig | Finding:

@@ -17,7 +17,10 @@ from app.migrations.config import (
 )
 from app.receipts.status import TaskStatusEnum
 
-MAX_IDS: Final = 10_000
+MAX_IDS: Final = 5_000
+MAX_REPLACEMENTS: Final = 100
+# The row keeps what is asked and what was found about each id, and MongoDB bounds it.
+MAX_CONFIG_BYTES: Final = 1024 * 1024
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 Ids = Annotated[list[Identifier], Field(max_length=MAX_IDS)]
@@ -104,7 +107,9 @@ class ConfigKeys(Body):
     source_namespace_id: Identifier | None = None
     target_namespace_id: Identifier | None = None
     target_namespace_name: Name | None = None
-    feature_extractors: Annotated[list[ReplacementBody], Field(max_length=100)] | None = None
+    feature_extractors: (
+        Annotated[list[ReplacementBody], Field(max_length=MAX_REPLACEMENTS)] | None
+    ) = None
     filters: FilterBody | None = None
     batch_options: BatchOptions | None = None
     taxonomy_options: TaxonomyOptions | None = None
@@ -132,6 +137,8 @@ class ConfigBody(ConfigKeys):
             )
         if self.feature_extractors and self.migration_type is not MigrationType.RE_EXTRACT:
             raise ValueError("feature_extractors are for re_extract: leave them out")
+        if len(self.model_dump_json().encode()) > MAX_CONFIG_BYTES:
+            raise ValueError(f"the configuration is larger than {MAX_CONFIG_BYTES} bytes")
         return self
 
     def to_value(self, source_id: str, target_id: str | None) -> MigrationConfig:
@@ -208,11 +215,11 @@ class ListMigrations(ListBody):
     source_namespace_id: Identifier | None = None
 
     @property
-    def wanted_status(self) -> TaskStatusEnum | None:
-        """In our words."""
-        if self.status is None or isinstance(self.status, TaskStatusEnum):
-            return self.status
-        return ASKED[self.status]
+    def wanted_statuses(self) -> tuple[TaskStatusEnum, ...]:
+        """In our words, all that it means; none where any will do."""
+        if self.status is None:
+            return ()
+        return (self.status,) if isinstance(self.status, TaskStatusEnum) else ASKED[self.status]
 
     @property
     def shorthand(self) -> JsonObject:

@@ -6,7 +6,7 @@ else.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from fastapi import Depends, Request, Response
 
@@ -28,13 +28,9 @@ PUBLIC_WORDS: Final = {
 }
 # What a list may be asked for; there is no status for what lasts as long as one request.
 PublicWord = Literal["draft", "pending", "in_progress", "completed", "failed", "cancelled"]
-ASKED: Final[Mapping[PublicWord, TaskStatusEnum]] = {
-    "draft": _S.DRAFT,
-    "pending": _S.PENDING,
-    "in_progress": _S.PROCESSING,
-    "completed": _S.COMPLETED,
-    "failed": _S.FAILED,
-    "cancelled": _S.CANCELED,
+ASKED: Final[Mapping[PublicWord, tuple[TaskStatusEnum, ...]]] = {
+    word: tuple(status for status, shown in PUBLIC_WORDS.items() if shown == word)
+    for word in get_args(PublicWord)
 }
 
 Word = Callable[[TaskStatusEnum], str]

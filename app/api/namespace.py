@@ -20,6 +20,7 @@ from app.http.listing import ListBody, ListParams, counted, list_query, listed
 from app.http.request_id import current_request_id
 from app.http.switch import refused
 from app.receipts.receipt import NewTask
+from app.removal.again import remove_again
 from app.removal.namespace import TASK_TYPE
 from app.removal.namespace import delete_namespace as remove
 from app.resources.namespace import Namespace
@@ -143,23 +144,34 @@ def patch_namespace(
 def delete_namespace(namespace_identifier: str, key: DeleteKey, stores: Held) -> JsonObject:
     """Deletes the namespace at once, and what is in it by the task that is the answer.
 
-    The task belongs to the default namespace.
+    The task belongs to the default namespace. Where it failed or was killed, a second call with the
+    namespace's id goes on.
     """
-    namespace = _find(stores, key, namespace_identifier)
-    task = NewTask(
-        task_type=TASK_TYPE,
-        namespace_id=stores.namespaces.ensure_default().namespace_id,
-        inputs=[namespace.namespace_id],
-        actor=f"key:{key.name}",
-        additional_data={
-            "namespace_id": namespace.namespace_id,
-            "request_id": current_request_id(),
-        },
-        max_attempts=stores.settings.max_attempts,
+    try:
+        namespace = _find(stores, key, namespace_identifier)
+    except NotFoundError:
+        task = _removal(stores, key, namespace_identifier)
+        again = remove_again(stores.ledger, task) if key.opens(namespace_identifier) else None
+        if again is None:
+            raise
+        return removed(f"The namespace '{namespace_identifier}'", again)
+    task = _removal(stores, key, namespace.namespace_id)
+    receipt = remove(
+        stores.namespaces, stores.migrations, stores.ledger, namespace=namespace, task=task
     )
-    receipt = remove(stores.namespaces, stores.ledger, namespace=namespace, task=task)
     stores.directory.forget()
     return removed(f"The namespace '{namespace.namespace_name}'", receipt)
+
+
+def _removal(stores: Stores, key: ApiKey, namespace_id: str) -> NewTask:
+    return NewTask(
+        task_type=TASK_TYPE,
+        namespace_id=stores.namespaces.ensure_default().namespace_id,
+        inputs=[namespace_id],
+        actor=f"key:{key.name}",
+        additional_data={"namespace_id": namespace_id, "request_id": current_request_id()},
+        max_attempts=stores.settings.max_attempts,
+    )
 
 
 def _change_quotas(

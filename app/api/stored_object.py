@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.shape import stored_object as shape
@@ -18,6 +18,7 @@ from app.http.idempotency import CREATES, IdempotentRoute
 from app.http.listing import ListBody, ListParams, envelope, list_query
 from app.http.partial import partial_answer
 from app.http.problem import problem_of
+from app.http.public_client import VARY, is_public_client
 from app.http.switch import refused
 from app.resources.bucket import Bucket
 from app.resources.ingestion import Ingestion, NewObject
@@ -31,6 +32,7 @@ router = APIRouter(
 )
 
 MAX_OBJECTS: Final = 1_000  # of one batch call
+MANY_CREATED: Final = 201
 OBJECT_EXAMPLE: Final[JsonObject] = {
     "blobs": [{"property": "body", "type": "text", "data": "Blue shoe"}],
     "price": 3.5,
@@ -98,12 +100,19 @@ def create_object(
     return to_json(without_content(stores.objects.insert(bucket, stored)))
 
 
+def _readable(request: Request, response: Response) -> None:
+    """The public client reads this answer under 200 only."""
+    response.headers.update(VARY)
+    if is_public_client(request):
+        response.status_code = CREATED
+
+
 @router.post(
     "/batch",
-    status_code=CREATED,
+    status_code=MANY_CREATED,
     openapi_extra=CREATES,
-    responses=answers(shape.PartialObjects),
-    dependencies=[refused("auto_process")],
+    responses=answers(shape.PartialObjects, status=MANY_CREATED),
+    dependencies=[refused("auto_process"), Depends(_readable)],
 )
 def create_objects(
     bucket_identifier: str, body: CreateObjects, caller: Writer, stores: Held

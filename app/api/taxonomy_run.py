@@ -36,8 +36,7 @@ from app.taxonomies.trial import Tried
 router = APIRouter(prefix="/v1", tags=["taxonomies"], route_class=IdempotentRoute)
 
 MAX_TRIED: Final = 5
-MAX_CHUNK: Final = 5_000
-CHUNK: Final = 1_000
+MAX_CHUNK: Final = 5_000  # documents; each chunk reads the nodes, so the largest is the default
 
 OPEN_CLASH: Final = "A task that is open materializes it there with another version or filters."
 
@@ -104,7 +103,7 @@ class MaterializeTaxonomy(Body):
     target_collection_id: Identifier | None = None
     filters: Filters | None = None
     version: Integer | None = Field(None, ge=1)
-    batch_size: Integer = Field(CHUNK, ge=1, le=MAX_CHUNK)
+    batch_size: Integer = Field(MAX_CHUNK, ge=1, le=MAX_CHUNK)
 
 
 class ApplyTaxonomy(Body):
@@ -118,7 +117,7 @@ class ApplyTaxonomy(Body):
     target_collection_id: Identifier | None = None
     scroll_filters: Filters | None = None
     version: Integer | None = Field(None, ge=1)
-    batch_size: Integer = Field(CHUNK, ge=1, le=MAX_CHUNK)
+    batch_size: Integer = Field(MAX_CHUNK, ge=1, le=MAX_CHUNK)
     parallelism: Integer = Field(4, ge=1, le=20)
     budget_limits: Unsupported = None
 

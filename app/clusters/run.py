@@ -129,9 +129,9 @@ class RunStore:
             raise NotFoundError(f"There is no execution '{run_id[:128]}' of this cluster")
         return Run.from_document(stored)
 
-    def find(self, run_id: str) -> Run | None:
+    def find(self, run_id: str, session: ClientSession | None = None) -> Run | None:
         """The run with this id, or None."""
-        stored = self._runs.find_one({"_id": run_id})
+        stored = self._runs.find_one({"_id": run_id}, session=session)
         return None if stored is None else Run.from_document(stored)
 
     def find_many(self, run_ids: Sequence[str]) -> dict[str, Run]:

@@ -50,6 +50,8 @@ def programs(stack: Stack, layout: Layout, inherited: Mapping[str, str]) -> list
     env = _environment(stack, layout, inherited)
     own = {
         "api": {"WAYBILL_API_KEY": stack.api_key},
+        # Threads of a fit that wait for each other leave the CPUs to the other workers.
+        "worker": {"OMP_WAIT_POLICY": env.get("OMP_WAIT_POLICY", "passive")},
         # By a variable, because a command line is readable by every user of the machine.
         "flower": {"FLOWER_BASIC_AUTH": f"{stack.flower_user}:{stack.flower_password}"},
     }

@@ -6,7 +6,7 @@ out only by whoever saw the last one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Self
 
@@ -28,6 +28,7 @@ ROWS_PER_SWEEP: Final = 100
 INDEXES: Final = [
     IndexModel([("due_at", ASCENDING)], sparse=True),
     IndexModel([("collection_id", ASCENDING)]),
+    IndexModel([("namespace_id", ASCENDING)]),
 ]
 
 Application = TaxonomyApplication | ClusterApplication
@@ -42,6 +43,13 @@ class FollowUp:
     collection_id: str
     application: Application
     ticket: str
+
+    def named_by(self, collection: Collection) -> "FollowUp | None":
+        """The same as the collection has it now; None where it no longer has it run."""
+        for application in _automatic(collection):
+            if _row_id(collection, application) == self.row_id:
+                return replace(self, application=application)
+        return None
 
     @classmethod
     def from_document(cls, stored: Document) -> Self:
@@ -69,16 +77,16 @@ class FollowUpStore:
         self._rows = database[COLLECTION]
 
     def ensure_indexes(self) -> None:
-        """Makes the index that the sweep runs on; safe to repeat."""
+        """Makes the indexes; safe to repeat."""
         self._rows.create_indexes(INDEXES)
 
-    def call_for(self, batch_id: str, collection: Collection, *, debounce: timedelta) -> None:
+    def call_for(self, task_id: str, collection: Collection, *, debounce: timedelta) -> None:
         """Has the collection's applications run once no batch has ended for `debounce`; safe to
-        repeat.
+        repeat. `task_id` is the task that ended: a batch that is retried calls once more.
         """
         for application in _automatic(collection):
-            row_id = f"{collection.collection_id}:{_key(application)}"
-            ticket = derived_id("flw", like=batch_id, key=f"{row_id}:{batch_id}")
+            row_id = _row_id(collection, application)
+            ticket = derived_id("flw", like=task_id, key=f"{row_id}:{task_id}")
             match application:
                 case ClusterApplication():
                     kind, cooldown_s = "cluster", application.cooldown_seconds
@@ -117,6 +125,10 @@ class FollowUpStore:
             ],
         )
 
+    def forget(self, follow_up: FollowUp) -> None:
+        """Takes the row away with its ticket, unless a newer one has come; safe to repeat."""
+        self._rows.delete_one({"_id": follow_up.row_id, "ticket": follow_up.ticket})
+
     def put_off(self, follow_up: FollowUp, *, delay: timedelta) -> None:
         """Makes it due later, for something is in its way now."""
         self._rows.update_one(
@@ -149,6 +161,10 @@ def _automatic(collection: Collection) -> Sequence[Application]:
     applications = collection.applications
     clusters = [each for each in applications.clusters if each.auto_execute_on_batch]
     return [*applications.taxonomies, *clusters]
+
+
+def _row_id(collection: Collection, application: Application) -> str:
+    return f"{collection.collection_id}:{_key(application)}"
 
 
 def _key(application: Application) -> str:

@@ -21,6 +21,7 @@ from app.resources.application import ClusterApplication
 from app.resources.batch import Batch, BatchStore
 from app.resources.collection import CollectionStore
 from app.resources.document import DocumentStore
+from app.resources.namespace import NamespaceStore
 
 # Until another run of the same has ended, or a quota has room.
 IN_THE_WAY: Final = timedelta(seconds=5)
@@ -38,6 +39,7 @@ class FollowUpSweep:
     second call finds the task of the first.
     """
 
+    namespaces: NamespaceStore
     batches: BatchStore
     collections: CollectionStore
     documents: DocumentStore
@@ -49,16 +51,36 @@ class FollowUpSweep:
         """Counts the tasks that were started."""
         for batch in self.batches.to_follow_up():
             self._call(batch)
-        return sum(map(self._start, self.follow_ups.due()))
+        return sum(map(self._take_up, self.follow_ups.due()))
 
     def _call(self, batch: Batch) -> None:
+        assert batch.task_id is not None  # it has ended
         for collection_id in batch.collection_ids or ():
             try:
                 collection = self.collections.get(collection_id, namespace_id=batch.namespace_id)
             except NotFoundError:
                 continue  # deleted meanwhile
-            self.follow_ups.call_for(batch.batch_id, collection, debounce=self.debounce)
+            self.follow_ups.call_for(batch.task_id, collection, debounce=self.debounce)
         self.batches.set_followed_up(batch)
+
+    def _take_up(self, called: FollowUp) -> bool:
+        current = self._current(called)
+        if current is None:
+            self.follow_ups.forget(called)
+            return False
+        return self._start(current)
+
+    def _current(self, called: FollowUp) -> FollowUp | None:
+        """As its collection has it by now; None where that, or all its namespace, is gone."""
+        if self.namespaces.find(called.namespace_id) is None:
+            return None  # its rows may be there until they are deleted
+        try:
+            collection = self.collections.get(
+                called.collection_id, namespace_id=called.namespace_id
+            )
+        except NotFoundError:
+            return None
+        return called.named_by(collection)
 
     def _start(self, follow_up: FollowUp) -> bool:
         if self._has_too_few(follow_up):

@@ -21,6 +21,7 @@ CREATED: Final = 200
 MAX_NAME: Final = 128  # characters
 MAX_METADATA: Final = 1_000  # keys
 MAX_VALUES: Final = 10_000
+MAX_TEXT: Final = 2**31  # more than a body may have
 
 JsonObject = dict[str, object]
 
@@ -28,7 +29,8 @@ JsonObject = dict[str, object]
 class Body(BaseModel):
     """A request body; a key that it does not declare is a 422 naming the key."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Texts with a bound are read as Unicode: a lone surrogate, which no store holds, is refused.
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=MAX_TEXT)
 
 
 class LooksLike:

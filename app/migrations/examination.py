@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import bson
 from pymongo.database import Database
 
 from app.database import Document
@@ -22,8 +23,9 @@ from app.resources.extractor import Limits
 from app.resources.schema import BucketSchema
 from app.resources.stored_object import ObjectStore
 
-# The plan of a run is kept in the migration's row, which MongoDB bounds.
-MAX_RESOURCES: Final = 10_000
+# The plan of a run and its report are kept in the migration's row, which MongoDB bounds.
+MAX_RESOURCES: Final = 5_000
+MAX_GRAPH_BYTES: Final = 2 * 1024 * 1024
 
 SOURCE_MISSING: Final = Finding("source_missing", "There is no source namespace like that")
 TARGET_MISSING: Final = Finding("target_missing", "There is no target namespace like that")
@@ -47,9 +49,9 @@ class Examiner:
         rows = self._rows(config.source_namespace_id)
         chosen, more = select([_resource(kind, row) for kind, row in rows], config.filters)
         findings += more
-        if len(chosen) > MAX_RESOURCES:
-            message = f"{len(chosen)} resources are too many: {MAX_RESOURCES} migrate at once"
-            findings.append(Finding("too_many_resources", message))
+        if (flaw := _flaw(chosen)) is not None:
+            # Without the graph, which the row of a draft could not hold either.
+            return Validation([*findings, flaw], counts=self._counts(chosen))
         if config.target_namespace_id is not None:
             findings += _conflicts(names_taken(self._database, config.target_namespace_id, chosen))
         ids = {each.resource_id for each in chosen}
@@ -139,6 +141,17 @@ class Examiner:
             "object_bytes": sum(each.total_size_bytes for each in usage.values()),
             "documents": sum(documents.values()),
         }
+
+
+def _flaw(chosen: Sequence[Resource]) -> Finding | None:
+    """What makes them too many for one migration."""
+    if len(chosen) > MAX_RESOURCES:
+        message = f"{len(chosen)} resources are too many: {MAX_RESOURCES} migrate at once"
+    elif len(bson.encode({"nodes": [each.to_json() for each in chosen]})) > MAX_GRAPH_BYTES:
+        message = "The resources' names and references are too long together: choose by filters"
+    else:
+        return None
+    return Finding("too_many_resources", message)
 
 
 def _resource(resource_type: ResourceType, row: Document) -> Resource:

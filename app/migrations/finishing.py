@@ -39,6 +39,12 @@ class Finish:
         self._expected = expected
         self.report = self._report()
 
+    @property
+    def outputs(self) -> JsonObject:
+        """The task's: without what there is of each bucket and collection, which may be a lot."""
+        brief = {name: value for name, value in self.report.items() if name != "verification"}
+        return {"migration_id": self._migration.migration_id, **brief}
+
     def open(self, session: ClientSession) -> None:
         """Makes the target visible, and keeps the report with what changed too late for it.
 

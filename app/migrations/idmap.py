@@ -60,14 +60,17 @@ class IdMap:
             SOURCE: row["_id"],
         }
 
-    def standing_row(self, row: Document, planned: Collection[str]) -> Document:
+    def table(self, planned: Collection[str]) -> dict[str, str]:
+        """The new ids of all that migrates, by the old ones."""
+        return {old: self.new(old) for old in planned}
+
+    def standing_row(self, row: Document, table: Mapping[str, str]) -> Document:
         """A bucket, collection and the like as the target has it, its references mapped.
 
-        `planned` are the ids of all that migrates; a reference to anything else stays.
+        A reference to anything that is not in the table stays.
         """
-        ids = {old: self.new(old) for old in planned}
         mapped = {
-            name: value if name in OF_USERS else _rewritten(value, ids)
+            name: value if name in OF_USERS else _rewritten(value, table)
             for name, value in row.items()
         }
         return {**mapped, "namespace_id": self.target_namespace_id}

@@ -68,6 +68,11 @@ class Migration:
         """Whether rows may lie in the target that nobody sees."""
         return self.plan is not None and not self.config.dry_run and self.rolled_back_at is None
 
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether what lies under its ids is nobody's: a run that completed left a report."""
+        return self.has_written and self.report is None
+
 
 def new_target_id(migration_id: str) -> str:
     """The id of the namespace that the migration will make."""

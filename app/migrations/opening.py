@@ -1,6 +1,6 @@
 """The one step by which a migration's target becomes visible."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
@@ -12,7 +12,7 @@ from app.migrations.kind import KINDS
 from app.migrations.migration import Migration
 from app.migrations.plan import Plan
 from app.migrations.replacement import replaced
-from app.migrations.resource import Resource
+from app.migrations.resource import Resource, ResourceType
 from app.receipts.draft import this_moment
 from app.receipts.quota import COLLECTION as NAMESPACES
 from app.receipts.status import TaskStatusEnum
@@ -24,14 +24,17 @@ class Opening:
     def __init__(self, database: Database[Document]) -> None:
         self._database = database
 
-    def missing(self, plan: Plan, namespace_id: str) -> Resource | None:
-        """The first resource of the plan that the source no longer has."""
+    def missing(self, resources: Sequence[Resource], namespace_id: str) -> Resource | None:
+        """The first of the resources that the source no longer has."""
         for kind, stored in KINDS.items():
-            wanted = [each for each in plan.resources if each.resource_type is kind]
+            wanted = [each for each in resources if each.resource_type is kind]
+            if not wanted:
+                continue
+            ids = [each.resource_id for each in wanted]
             found = self._database[stored.collection].find(
-                {"_id": {"$in": [each.resource_id for each in wanted]}}, {"namespace_id": 1}
+                {"_id": {"$in": ids}, "namespace_id": namespace_id}, {"_id": 1}
             )
-            there = {row["_id"] for row in found if row["namespace_id"] == namespace_id}
+            there = {row["_id"] for row in found}
             for each in wanted:
                 if each.resource_id not in there:
                     return each
@@ -54,8 +57,14 @@ class Opening:
         """
         at = this_moment()
         self._namespace(migration, at, session)
-        for each in plan.resources:
-            self._resource(migration, plan, each, at=at, session=session)
+        table = migration.ids.table(plan.ids)
+        for kind in KINDS:
+            resources = [each for each in plan.resources if each.resource_type is kind]
+            if resources:
+                self._check_names(kind, resources, migration.target_id, session)
+                found = self._found(kind, resources, migration.namespace_id, session)
+                made = [_made(migration, kind, row, table, at) for row in found]
+                self._database[KINDS[kind].collection].insert_many(made, session=session)
 
     def _namespace(self, migration: Migration, at: datetime, session: ClientSession) -> None:
         namespaces = self._database[NAMESPACES]
@@ -86,44 +95,61 @@ class Opening:
             session=session,
         )
 
-    def _resource(
+    def _check_names(
         self,
-        migration: Migration,
-        plan: Plan,
-        resource: Resource,
-        *,
-        at: datetime,
+        kind: ResourceType,
+        resources: Sequence[Resource],
+        target_id: str,
         session: ClientSession,
     ) -> None:
-        kind = KINDS[resource.resource_type]
-        rows = self._database[kind.collection]
-        owned = {"_id": resource.resource_id, "namespace_id": migration.namespace_id}
-        stored = rows.find_one(owned, session=session)
-        called = f"{resource.resource_type} '{resource.name}'"
-        if stored is None:
-            raise PermanentError(f"The {called} was deleted from the source meanwhile")
-        name = {kind.name_field: stored[kind.name_field]}
-        taken = {"namespace_id": migration.target_id, **name}
-        if rows.find_one(taken, {"_id": 1}, session=session):
-            raise PermanentError(f"The target has a {called} of its own by now")
-        made = {
-            **replaced(migration.ids.standing_row(stored, plan.ids), migration.config, stored),
-            **kind.begins_with,
-            "_id": migration.ids.new(resource.resource_id),
-            "created_at": at,
-            "updated_at": at,
-        }
-        rows.insert_one(made, session=session)
+        for each in names_taken(self._database, target_id, resources, session=session):
+            raise PermanentError(f"The target has a {kind} '{each.name}' of its own by now")
+
+    def _found(
+        self,
+        kind: ResourceType,
+        resources: Sequence[Resource],
+        namespace_id: str,
+        session: ClientSession,
+    ) -> list[Document]:
+        """The resources' rows in the source; `PermanentError` where one is gone."""
+        ids = [each.resource_id for each in resources]
+        owned = {"_id": {"$in": ids}, "namespace_id": namespace_id}
+        rows = self._database[KINDS[kind].collection].find(owned, session=session)
+        found = {row["_id"]: row for row in rows}
+        for each in resources:
+            if each.resource_id not in found:
+                raise PermanentError(
+                    f"The {kind} '{each.name}' was deleted from the source meanwhile"
+                )
+        return [found[key] for key in ids]
+
+
+def _made(
+    migration: Migration, kind: ResourceType, row: Document, table: Mapping[str, str], at: datetime
+) -> Document:
+    """The resource as the target has it."""
+    return {
+        **replaced(migration.ids.standing_row(row, table), migration.config, row),
+        **KINDS[kind].begins_with,
+        "_id": table[row["_id"]],
+        "created_at": at,
+        "updated_at": at,
+    }
 
 
 def names_taken(
-    database: Database[Document], namespace_id: str, resources: Sequence[Resource]
+    database: Database[Document],
+    namespace_id: str,
+    resources: Sequence[Resource],
+    *,
+    session: ClientSession | None = None,
 ) -> list[Resource]:
     """Those of the resources whose names the namespace has given already."""
     taken: list[Resource] = []
     for kind, stored in KINDS.items():
         named = {each.name: each for each in resources if each.resource_type is kind}
         scope = {"namespace_id": namespace_id, stored.name_field: {"$in": sorted(named)}}
-        found = database[stored.collection].find(scope, {stored.name_field: 1})
+        found = database[stored.collection].find(scope, {stored.name_field: 1}, session=session)
         taken += [named[row[stored.name_field]] for row in found]
     return taken

@@ -1,6 +1,6 @@
 """The collection `migrations`: drafts, runs, their progress, and what came of them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -11,7 +11,6 @@ from pymongo.database import Database
 
 from app.database import Document, insert_once
 from app.errors import NotFoundError
-from app.identity import new_id
 from app.migrations.config import MigrationConfig, MigrationType
 from app.migrations.finding import Validation
 from app.migrations.migration import Migration, new_target_id
@@ -61,10 +60,11 @@ class MigrationStore:
         """Makes lists fast; safe to repeat."""
         self._migrations.create_indexes(INDEXES)
 
-    def create(self, config: MigrationConfig, validation: Validation) -> Migration:
+    def create(
+        self, migration_id: str, config: MigrationConfig, validation: Validation
+    ) -> Migration:
         """A DRAFT with what its first validation found."""
         at = this_moment()
-        migration_id = new_id("mig")
         stored: Document = {
             "_id": migration_id,
             "namespace_id": config.source_namespace_id,
@@ -88,10 +88,15 @@ class MigrationStore:
 
     def get(self, migration_id: str, *, scope: Collection[str] | None = None) -> Migration:
         """The migration, or `NotFoundError`; with a scope, both its namespaces are in that."""
-        stored = self._migrations.find_one({"_id": migration_id, **_within(scope)})
-        if stored is None:
+        found = self.find(migration_id, scope=scope)
+        if found is None:
             raise NotFoundError(f"There is no migration '{migration_id[:128]}'")
-        return Migration.from_document(stored)
+        return found
+
+    def find(self, migration_id: str, *, scope: Collection[str] | None = None) -> Migration | None:
+        """The same, or None."""
+        stored = self._migrations.find_one({"_id": migration_id, **_within(scope)})
+        return None if stored is None else Migration.from_document(stored)
 
     def rivals(self, target_id: str | None, name: str | None, but: str | None) -> list[str]:
         """The ids of others with this target that are at work now."""
@@ -108,12 +113,15 @@ class MigrationStore:
         query: ListQuery,
         *,
         scope: Collection[str] | None,
-        status: TaskStatusEnum | None = None,
+        statuses: Sequence[TaskStatusEnum] = (),
     ) -> Page[Migration]:
-        """A page of those whose two namespaces are in the scope; with `status`, that have it."""
+        """A page of those whose two namespaces are in the scope, and that have one of the statuses
+        where any are given.
+        """
         within = _within(scope)
-        if status is not None:
-            query = replace(query, now=self._having(status, within))
+        if statuses:
+            having_one = [self._having(each, within) for each in statuses]
+            query = replace(query, now={"$or": having_one})
         return list_page(self._migrations, within, query, FIELDS).map(Migration.from_document)
 
     def start(self, migration: Migration, task: NewTask, ledger: Ledger) -> Receipt | None:
@@ -152,15 +160,13 @@ class MigrationStore:
 
     def save_step(self, migration_id: str, plan: Plan, session: ClientSession) -> None:
         """Keeps how far a plan is, with what the step wrote; no other track has changed."""
-        stored = plan.to_document()
-        at = plan.position.track
         changes: Document = {
-            "plan.stages": stored["stages"],
-            "plan.position": stored["position"],
+            "plan.stages": [each.to_document() for each in plan.stages],
+            "plan.position": plan.position.to_document(),
             "updated_at": this_moment(),
         }
-        if at < len(stored["tracks"]):
-            changes[f"plan.tracks.{at}"] = stored["tracks"][at]
+        if (at := plan.position.track) < len(plan.tracks):
+            changes[f"plan.tracks.{at}"] = plan.tracks[at].to_document()
         self._migrations.update_one({"_id": migration_id}, {"$set": changes}, session=session)
 
     def save_validation(self, migration_id: str, validation: Validation) -> None:
@@ -192,6 +198,7 @@ class MigrationStore:
                 "_id": migration.migration_id,
                 "task_id": migration.task_id,
                 "rollback_task_id": migration.rollback_task_id,
+                "rolled_back_at": None,
             },
             {
                 "$set": {

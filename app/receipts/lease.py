@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from pymongo.errors import OperationFailure
+from pymongo import timeout
+from pymongo.errors import OperationFailure, PyMongoError
 
 from app.database import Document, server_time
 from app.receipts.cancellation import WORKER_LOST, CancellationStore
@@ -25,6 +26,8 @@ from app.receipts.write import BRIEF
 log = structlog.get_logger(__name__)
 
 REAPED_PER_SWEEP: Final = 1_000
+# A locked receipt answers when its transaction ends; leases are much longer than this.
+RENEWAL_S: Final = 1.0
 ACTOR: Final = "reaper"
 
 
@@ -43,6 +46,7 @@ class LeaseStore:
     def __init__(
         self, receipts: ReceiptStore, cancellations: CancellationStore, *, lease: timedelta
     ) -> None:
+        """Both stores are hurried: one locked receipt must not cost the others their leases."""
         self._receipts = receipts
         self._cancellations = cancellations
         self._tasks = receipts.tasks
@@ -52,17 +56,45 @@ class LeaseStore:
         """Extends the leases that `keeper` holds for the running jobs, and counts them.
 
         `running` has the task of each job, by the job's id: a second message of a task that waits
-        in the same worker keeps nothing for a job that is dead.
+        in the same worker keeps nothing for a job that is dead. Where some are locked by open
+        transactions, all others are renewed before the driver's time-out is raised.
         """
-        result = self._tasks.update_many(
-            {
-                "_id": {"$in": list(running.values())},
-                "job_id": {"$in": list(running)},
-                "lease.keeper": keeper,
-            },
-            [{"$set": {"lease.expires_at": later(self._lease)}}],
-        )
+        try:
+            return self._renew(running, keeper)
+        except PyMongoError as exc:
+            if not exc.timeout or len(running) == 1:
+                raise
+        count = 0
+        late: PyMongoError | None = None
+        for job_id, task_id in running.items():
+            try:
+                count += self._renew({job_id: task_id}, keeper)
+            except PyMongoError as exc:
+                if not exc.timeout:
+                    raise
+                late = exc
+        if late is not None:
+            raise late
+        return count
+
+    def _renew(self, running: Mapping[str, str], keeper: str) -> int:
+        with timeout(RENEWAL_S):
+            result = self._tasks.update_many(
+                {
+                    "_id": {"$in": list(running.values())},
+                    "job_id": {"$in": list(running)},
+                    "lease.keeper": keeper,
+                },
+                [{"$set": {"lease.expires_at": later(self._lease)}}],
+            )
         return result.matched_count
+
+    def record_end(self, receipt: Receipt, *, outcome: str) -> Receipt | None:
+        """CANCELED, once none of the task's code runs; None where it ended in another way.
+
+        `OperationFailure` where it is locked by what its job left behind: try again later.
+        """
+        return self._cancellations.record_end(receipt, outcome=outcome)
 
     def held(self, task_ids: Collection[str], *, keeper: str) -> list[Hold]:
         """The leases that `keeper` has among the tasks."""

@@ -108,13 +108,15 @@ class Ledger:
         families = FamilyStore(receipts, lanes)
         cancellations = CancellationStore(receipts, families, grace=times.grace)
         queue = QueueStore(receipts, lost_after=times.lost_after)
+        hurried = receipts.hurried()
+        enders = CancellationStore(hurried, families, grace=times.grace)
         quotas = QuotaStore(database, defaults=quota)
         admissions = AdmissionStore(receipts, quotas, lanes)
         return cls(
             cache=receipts.cache,
             receipts=receipts,
             families=families,
-            leases=LeaseStore(receipts, cancellations, lease=times.lease),
+            leases=LeaseStore(hurried, enders, lease=times.lease),
             cancellations=cancellations,
             suspensions=SuspensionStore(receipts),
             queue=queue,

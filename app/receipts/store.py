@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
+from pymongo import DESCENDING
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
@@ -118,6 +119,17 @@ class ReceiptStore(GuardedWrites):
             {"namespace_id": namespace_id, "status": {"$nin": ended}}, BRIEF
         )
         return None if found is None else str(found["_id"])
+
+    def last_of(self, task: NewTask) -> Receipt | None:
+        """The newest receipt of a task like this one: its namespace, type and inputs."""
+        like = {
+            "namespace_id": task.namespace_id,
+            "parent_task_id": None,
+            "task_type": task.task_type,
+            "inputs": list(task.inputs),
+        }
+        found = self.tasks.find_one(like, BRIEF, sort=[("created_at", DESCENDING)])
+        return Receipt.from_document(found) if found else None
 
     def history(self, task_id: str, *, namespace_id: str) -> list[Document]:
         """Every transition in order: seq, from, to, at, actor, attempt, worker, reason,

@@ -5,17 +5,24 @@ without harm; one without a token gives None where an earlier try of its own was
 Each committed write refreshes the copy in Redis.
 """
 
+import copy
 import itertools
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 
 import structlog
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from app.database import Document, T, is_away, transact
 from app.receipts.cache import ReceiptCache
@@ -29,9 +36,11 @@ COLLECTION: Final = "tasks"
 # What reads and answers leave in MongoDB: either may be large.
 BRIEF: Final = {"history": 0, "checkpoint": 0}
 WITH_CHECKPOINT: Final = {"history": 0}
-# Well under the time after which a worker takes an answer for lost and sends a write again: what
+# Well under the time after which a process takes an answer for lost and sends a write again: what
 # was lost must not be carried out later still, when others have gone on.
-ANSWER_MS: Final = 10_000
+ANSWER_MS: Final = 5_000
+# A receipt is locked while its job commits a step: long enough for that, as a rule.
+HURRIED_MS: Final = 1_000
 TRANSACTION: Final = timedelta(seconds=10)
 
 # Writes of a job that belong to its report, in one transaction with it.
@@ -59,6 +68,16 @@ class GuardedWrites:
             reraise=True,
         )
         self._retention = retention
+        self._answer_ms = ANSWER_MS
+
+    def hurried(self) -> Self:
+        """The same for whom many depend on: a change of one receipt that is locked by an open
+        transaction raises `OperationFailure` after a second, and nothing is tried again.
+        """
+        other = copy.copy(self)
+        other.retrying = self.retrying.copy(stop=stop_after_attempt(1))
+        other._answer_ms = HURRIED_MS
+        return other
 
     def insert(self, documents: Sequence[Document], *, session: ClientSession) -> None:
         """Stores new receipts in a transaction of the caller's, who calls `committed` for each
@@ -220,5 +239,5 @@ class GuardedWrites:
             update,
             projection=projection,
             return_document=ReturnDocument.AFTER,
-            maxTimeMS=ANSWER_MS,
+            maxTimeMS=self._answer_ms,
         )

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Final
 
-from pymongo import ASCENDING
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
@@ -15,7 +14,7 @@ from app.resources.batch import BatchStore
 from app.resources.batch_member import all_of
 from app.resources.bucket import Bucket, BucketStore
 from app.resources.launch import launch
-from app.resources.removal import Range
+from app.resources.removal import Range, ids_of
 
 TASK_TYPE: Final = "api_buckets_delete"
 
@@ -46,8 +45,8 @@ def delete_bucket(
 def contents(database: Database[Document], bucket_id: str, *, namespace_id: str) -> Iterator[Range]:
     """What lies in a bucket, what belongs to its batches before the batches themselves."""
     batches = {"namespace_id": namespace_id, "bucket_id": bucket_id}
-    for row in database["batches"].find(batches, {"_id": 1}).sort("_id", ASCENDING):
-        yield Range("batch_members", all_of(row["_id"]))
-        yield Range("failed_documents", {"batch_id": row["_id"]})
+    for batch_id in ids_of(database, "batches", batches):
+        yield Range("batch_members", all_of(batch_id))
+        yield Range("failed_documents", {"batch_id": batch_id})
     yield Range("batches", batches)
     yield Range("objects", {"bucket_id": bucket_id})

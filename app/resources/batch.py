@@ -43,7 +43,10 @@ INDEXES: Final = [
         ]
     ),
     IndexModel([("outcome", ASCENDING), ("task_id", ASCENDING)]),
-    IndexModel([("followed_up", ASCENDING)], partialFilterExpression={"followed_up": False}),
+    IndexModel(
+        [("followed_up", ASCENDING), ("status", ASCENDING)],
+        partialFilterExpression={"followed_up": False},
+    ),
 ]
 
 

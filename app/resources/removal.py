@@ -29,6 +29,19 @@ class Step:
     ids: list[str]
 
 
+def ids_of(database: Database[Document], rows: str, condition: Document) -> Iterator[str]:
+    """The ids of such rows in order, a page at a time: no cursor waits for what is deleted."""
+    after = ""
+    while True:
+        beyond = {"$and": [condition, {"_id": {"$gt": after}}]}
+        page = database[rows].find(beyond, {"_id": 1}, limit=ROWS_PER_STEP)
+        found = [row["_id"] for row in page.sort("_id", ASCENDING)]
+        yield from found
+        if len(found) < ROWS_PER_STEP:
+            return
+        after = found[-1]
+
+
 class Removal:
     """Everything in some ranges. A step that is repeated finds nothing more to do."""
 

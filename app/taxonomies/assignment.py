@@ -62,11 +62,12 @@ class Assignment:
 
 def merged_fields(assignments: Sequence[Assignment]) -> dict[str, object]:
     """What a document gets of its assignments, the best first: of each field that replaces, the
-    best one's value, of each that appends, a list of all."""
+    best one's value, of each that some node appends, a list of all."""
     merged: dict[str, object] = {}
+    appended = set().union(*map(_appended, assignments))
     for assignment in assignments:
         for name, value in assignment.fields.items():
-            if name in _appended(assignment):
+            if name in appended:
                 held = merged.setdefault(name, [])
                 assert isinstance(held, list)
                 held.append(value)

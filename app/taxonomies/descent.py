@@ -12,7 +12,7 @@ import numpy as np
 
 from app.taxonomies.assignment import Assignment, Node, Step
 from app.taxonomies.config import Level, Source
-from app.taxonomies.similarity import MAX_PAIRS, Hit, Mask, Ranking, Vectors
+from app.taxonomies.similarity import MAX_PAIRS, Hit, Mask, Measured, Ranking, Vectors
 
 # What a node may hang under: a collection (None: any) and a key (ANY: whatever it is).
 Hook = tuple[str | None, Hashable]
@@ -25,7 +25,7 @@ class Block:
     """Nodes of one level in the order of their ids, and what each of them hangs under."""
 
     ids: Sequence[str]
-    vectors: Vectors
+    measured: Measured
     hooks: Sequence[Hook]
 
 
@@ -112,7 +112,7 @@ def _keep(
     for block in nodes.blocks(depth, max(1, MAX_PAIRS // max(1, len(documents)))):
         eligible = None if offered is None else offered.to(block.hooks)
         if eligible is None or eligible.any():
-            for place in ranking.add(block.vectors, eligible):
+            for place in ranking.add(block.measured, eligible):
                 found[seen + place] = (block.ids[place], block.hooks[place])
             seen += len(block.ids)
     hits = ranking.hits()

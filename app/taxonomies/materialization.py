@@ -51,7 +51,7 @@ class Wanted:
     collection_id: str
     target_collection_id: str | None = None
     filters: JsonObject | None = None
-    chunk_documents: int = 1_000
+    chunk_documents: int = 5_000
 
     @property
     def materialization_id(self) -> str:

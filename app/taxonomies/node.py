@@ -15,14 +15,14 @@ from app.taxonomies.assignment import Node
 from app.taxonomies.config import Config, Level, Source
 from app.taxonomies.descent import Block, hook_of
 from app.taxonomies.field_path import stored_path, value_at
-from app.taxonomies.similarity import Vectors
+from app.taxonomies.similarity import Measured, Vectors
 
 ROWS_PER_READ: Final = 2_000
 # What one block has at most: nodes, and bytes of vectors.
 BLOCK_NODES: Final = 20_000
 BLOCK_BYTES: Final = 16 * 1024 * 1024
 # What one attempt keeps of nodes; a level beyond it is read again for each step.
-KEPT_BYTES: Final = 64 * 1024 * 1024
+KEPT_BYTES: Final = 128 * 1024 * 1024
 BESIDES_BYTES: Final = 300  # of one node: its id and what it hangs under
 DESCRIBED_PER_READ: Final = 1_000
 # Where a label is looked for that no `label_field` names.
@@ -69,7 +69,7 @@ class NodeStore:
         held_bytes = 0
         for block in self._read(self._levels[depth], size):
             yield block
-            held_bytes += block.vectors.nbytes + len(block.ids) * BESIDES_BYTES
+            held_bytes += block.measured.size_bytes + len(block.ids) * BESIDES_BYTES
             if held_bytes > self._left_bytes:
                 held = None
             if held is not None:
@@ -114,7 +114,8 @@ class NodeStore:
             source = sources[row["collection_id"]]
             value = value_at(row, source.parent_field) if source.parent_field else None
             hooks.append(hook_of(source, value))
-        return Block([row["_id"] for row in rows], vectors_of(rows, self._feature), hooks)
+        measured = Measured.of(vectors_of(rows, self._feature))
+        return Block([row["_id"] for row in rows], measured, hooks)
 
     def _scope(self, collection_ids: Sequence[str]) -> Document:
         return {"namespace_id": self._namespace_id, "collection_id": {"$in": collection_ids}}
@@ -173,7 +174,7 @@ def _label(row: Document, source: Source) -> str:
 def _joined(blocks: Sequence[Block]) -> Block:
     return Block(
         [one for block in blocks for one in block.ids],
-        np.concatenate([block.vectors for block in blocks]),
+        Measured.joined([block.measured for block in blocks]),
         [one for block in blocks for one in block.hooks],
     )
 
@@ -181,4 +182,4 @@ def _joined(blocks: Sequence[Block]) -> Block:
 def _cut(block: Block, size: int) -> Iterator[Block]:
     for start in range(0, len(block.ids), size):
         part = slice(start, start + size)
-        yield Block(block.ids[part], block.vectors[part], block.hooks[part])
+        yield Block(block.ids[part], block.measured.part(part), block.hooks[part])

@@ -7,6 +7,7 @@ of ids once all chunks have done their part.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from pymongo import ASCENDING, UpdateOne
@@ -26,6 +27,7 @@ STEP_DOCUMENTS: Final = 1_000
 STEP_ASSIGNMENTS: Final = 5_000  # documents × top_k
 STEP_BYTES: Final = 16 * 1024 * 1024
 IDS_PER_READ: Final = 5_000
+MAX_PARTS: Final = 10_000  # their bounds are kept in one document
 # A range that is cleaned at once: a transaction has a few seconds.
 SWEPT_DOCUMENTS: Final = 5_000
 
@@ -59,6 +61,16 @@ class PlacementStore:
             if len(some) < IDS_PER_READ:
                 return
             after = some[-1]
+
+    def parts(self, size: int, *, most: int = MAX_PARTS) -> Iterator[tuple[str, int]]:
+        """The documents to assign cut into parts: the last id of each, and how many it has.
+
+        Parts of `size` documents, or larger ones where there would be more than `most`.
+        """
+        size = max(size, -(-self._documents.count_documents(self._selected()) // most))
+        ids = self.ids()
+        for part in iter(lambda: list(islice(ids, size)), []):
+            yield part[-1], len(part)
 
     def pages(
         self, document_ids: Sequence[str], paths: Sequence[str], *, top_k: int
@@ -194,7 +206,7 @@ class PlacementStore:
             "vectors": document.get("vectors", {}),
             "fields": document["fields"],
             "metadata": document["metadata"],
-            "taxonomies": {row.taxonomy_id: self._entry(writer, found, at)},
+            self._key: self._entry(writer, found, at),  # other taxonomies' stay
             "updated_at": at,
         }
         return UpdateOne(

@@ -1,6 +1,7 @@
 """Trying a taxonomy on a few documents: nothing is stored."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,10 +9,11 @@ import numpy as np
 from pymongo.database import Database
 
 from app.database import Document
-from app.errors import InvalidError, NotFoundError
+from app.errors import BadRequestError, InvalidError, NotFoundError
+from app.query.page import TIME_LIMIT_MS
 from app.resources.extraction import DOCUMENTS
-from app.taxonomies.assignment import Assignment
-from app.taxonomies.descent import assign
+from app.taxonomies.assignment import Assignment, Node
+from app.taxonomies.descent import Block, Nodes, assign
 from app.taxonomies.node import NodeStore
 from app.taxonomies.query import Query
 from app.taxonomies.similarity import Vectors
@@ -31,10 +33,35 @@ class Tried:
     assignments: Sequence[Assignment]
 
 
+@dataclass(frozen=True, slots=True)
+class _Hurried:
+    """Nodes that are read for as long as a request may take."""
+
+    nodes: Nodes
+    until_s: float  # of the monotonic clock
+
+    def blocks(self, depth: int, size: int) -> Iterator[Block]:
+        """The level's nodes; `BadRequestError` where the time has passed before the last."""
+        for block in self.nodes.blocks(depth, size):
+            if time.monotonic() > self.until_s:
+                raise BadRequestError(
+                    "The taxonomy has more nodes than a trial can compare in its time: "
+                    "materialize it over a small collection instead"
+                )
+            yield block
+
+    def described(self, depth: int, node_ids: Sequence[str]) -> Mapping[str, Node]:
+        """These nodes of the level."""
+        return self.nodes.described(depth, node_ids)
+
+
 class TrialStore:
     """Reads the documents and the nodes that a trial compares."""
 
-    def __init__(self, database: Database[Document]) -> None:
+    def __init__(
+        self, database: Database[Document], *, limit_s: float = TIME_LIMIT_MS / 1000
+    ) -> None:
+        self._limit_s = limit_s
         self._database = database
         self._documents = database[DOCUMENTS]
 
@@ -43,7 +70,8 @@ class TrialStore:
     ) -> list[Tried]:
         """What each would be assigned, in order; ids are of the collection, where one is named.
 
-        `NotFoundError` names a document that is not there.
+        `NotFoundError` names a document that is not there; `BadRequestError` where there are more
+        nodes than can be compared in the time that a request has.
         """
         vectors = np.zeros((len(items), query.feature.dimension), np.float32)
         for place, item in enumerate(items):
@@ -55,7 +83,8 @@ class TrialStore:
             namespace_id=taxonomy.namespace_id,
             kept_bytes=0,
         )
-        found = assign(vectors, taxonomy.config.levels, nodes)
+        hurried = _Hurried(nodes, time.monotonic() + self._limit_s)
+        found = assign(vectors, taxonomy.config.levels, hurried)
         return [Tried(_id(item), each) for item, each in zip(items, found, strict=True)]
 
     def _vector(

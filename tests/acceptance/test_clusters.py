@@ -97,6 +97,9 @@ def test_methods_give_scikit_learns_labels_and_leave_what_they_found(
     execution = client.clusters.latest_execution("kmeans")
     assert execution is not None
     assert (execution["status"], execution["stage"]) == ("COMPLETED", None)
+    past = client.tasks.wait("tsk_past_its_retention", resource_path="/v1/clusters/kmeans")
+    assert past["additional_data"]["cluster_id"] == execution["cluster_id"]
+    assert past["status"] == "COMPLETED"
     metrics = execution["metrics"]
     assert metrics is not None
     assert metrics == receipt["outputs"][0]["metrics"]

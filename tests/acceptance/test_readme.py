@@ -52,10 +52,10 @@ def test_the_lines_of_use_it(stack: Stack) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_comes_to_its_receipt() -> None:
+def test_the_demo_comes_to_its_receipt_its_clusters_and_its_kill(tmp_path: Path) -> None:
     done = subprocess.run(
         [WAYBILL, "demo", "--workers", "1"],
-        env=clean_environment(),
+        env={**clean_environment(), "TMPDIR": str(tmp_path), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=280,
@@ -63,3 +63,8 @@ def test_the_demo_comes_to_its_receipt() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"status": "COMPLETED"' in done.stdout
     assert "the collection has 1,797 documents" in done.stdout
+    (kmeans,) = [line for line in done.stdout.splitlines() if re.match("│ kmeans", line)]
+    agreement = float(kmeans.split("│")[7])  # normalized mutual information with the true labels
+    assert agreement >= 0.65
+    assert len(list(tmp_path.glob("waybill-pictures-*/digits-*.svg"))) == 2
+    assert "is CANCELED after" in done.stdout

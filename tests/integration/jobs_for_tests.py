@@ -170,6 +170,19 @@ def suicide(self: Job, attempt: Attempt) -> int:
     return attempt.number
 
 
+@app.task(base=Job, bind=True, name="test_suicide_in_step")
+def suicide_in_step(self: Job, attempt: Attempt) -> int:
+    """The first attempt's process is killed within the transaction of a step."""
+
+    def step(session: ClientSession) -> None:
+        effect(self, attempt, "step", session)
+        if attempt.number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    attempt.commit(step, 1, 1, checkpoint=1)
+    return attempt.number
+
+
 @app.task(base=Job, bind=True, name="test_resuming")
 def resuming(self: Job, attempt: Attempt) -> list[int]:
     """Counts to the input, writing a checkpoint at each; it fails once at half of it."""

@@ -148,7 +148,7 @@ def test_namespaces(waybill: Client) -> None:
     assert len(waybill.namespaces.page()["results"]) == 3
     changed = waybill.namespaces.change("shop", description=None)
     assert (changed["description"], changed["metadata"]) == (None, {"a": 1})
-    check(waybill.namespaces.delete("shop"), types.Deleted)
+    check(waybill.namespaces.delete("shop"), types.Removed)
     with pytest.raises(ApiError) as refused:
         waybill.namespaces.get("shop")
     assert refused.value.status == 404
@@ -179,7 +179,7 @@ def test_buckets_and_objects(waybill: Client) -> None:
     assert len(waybill.objects.page("things", filters={"sku": "2"})["results"]) == 1
     for found in list(waybill.objects.list("things")):
         assert waybill.objects.delete("things", found["object_id"])["success"]
-    assert waybill.buckets.delete("things")["success"]
+    check(waybill.buckets.delete("things"), types.Removed)
 
 
 def test_collections_batches_and_documents(waybill: Client, stores: Stores) -> None:

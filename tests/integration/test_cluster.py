@@ -1,5 +1,6 @@
 """Clusters through the API, and their stores, where no worker runs."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -99,6 +100,7 @@ WRONG_CONFIGS: Final[Sequence[tuple[Json, list[Any], str]]] = (
     ({"sample_size": 1}, ["sample_size"], "2"),
     ({"multi_feature_strategy": "weighted"}, [], "a weight for each"),
     ({"feature_weights": {"image": 1.0}}, [], "no feature here"),
+    ({"feature_weights": {"text": 1.0, "v1/text": 2.0}}, [], "a feature twice"),
     ({"hierarchical": True}, ["hierarchical"], "False"),
     ({"preprocessing_steps": []}, ["preprocessing_steps"], "not"),
 )
@@ -142,6 +144,18 @@ def test_other_refusals(client: httpx.Client, bucket: Json, collection: Json) ->
     body["collection_ids"] = [each["collection_id"] for each in (narrow, wide, collection)]
     found = error(client.post("/v1/clusters", json=body), 422, "ValidationError")
     assert "lies in one collection" in str(found["details"])
+
+
+def test_a_text_that_is_no_unicode_is_refused(client: httpx.Client, collection: Json) -> None:
+    """JSON can carry a lone surrogate in; no store can hold it."""
+    strange = r"\ud800"
+    parameters: Json = {"algorithm_params": {"STRANGE": 1}}
+    for body in (cluster_body("STRANGE"), cluster_body(collection["collection_id"], **parameters)):
+        sent = json.dumps(body).replace("STRANGE", strange)
+        answer = client.post(
+            "/v1/clusters", content=sent, headers={"Content-Type": "application/json"}
+        )
+        error(answer, 422, "ValidationError")
 
 
 def test_the_public_clients_ways_of_saying_it(client: httpx.Client, collection: Json) -> None:
@@ -236,6 +250,13 @@ def test_what_an_execution_found_is_shown(
         assert (picture.content, picture.headers["content-type"]) == (PICTURE, media_type)
         again = {"If-None-Match": picture.headers["etag"]}
         assert client.get(f"{base}/visualization.{kind}", headers=again).status_code == 304
+
+    # As a run of so many groups answers, whose centroids would not fit into one answer.
+    many = {"$set": {"result.num_clusters": 1_000_001}}
+    database["cluster_runs"].update_one({"_id": newest}, many)
+    refused = client.get(f"{base}/groups", params={"include_centroids": True})
+    assert places(error(refused, 422, "ValidationError")) == [["query", "include_centroids"]]
+    assert made(client.get(f"{base}/groups"))["total_groups"] == 2
 
 
 def rows_of(database: Database[Document], run_id: str) -> int:

@@ -1,7 +1,9 @@
 """What follows a batch: once for a series of batches, once for each ticket, whatever dies."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any, Final
 
 import httpx
@@ -11,12 +13,16 @@ from pymongo.database import Database
 from app.database import Document
 from app.errors import AlreadyExistsError, PermanentError
 from app.follow_up.follow_up import COLLECTION, LONGEST_WAIT, FollowUp
+from app.follow_up.starter import Starter
 from app.follow_up.sweep import FollowUpSweep
 from app.identity import new_id
 from app.receipts.receipt import NewTask, Receipt
 from app.resources.application import Applications, ClusterApplication, TaxonomyApplication
+from app.resources.batch import Batch
 from app.resources.collection import stored_applications
+from app.settings import Settings
 from app.stores import Stores
+from tests.integration.clusters import cluster_body
 from tests.integration.resources import Json, made, make_bucket, make_collection
 
 AT_ONCE: Final = timedelta(0)
@@ -43,7 +49,7 @@ class Scene:
             {"_id": self.collection["collection_id"]}, {"$set": stored_applications(found)}
         )
 
-    def end_batch(self, status: str = "COMPLETED") -> None:
+    def end_batch(self, status: str = "COMPLETED") -> Batch:
         batch = self.stores.batches.create(
             namespace_id=self.bucket["namespace_id"],
             bucket_id=self.bucket["bucket_id"],
@@ -51,6 +57,11 @@ class Scene:
             metadata={},
             collection_ids=[self.collection["collection_id"]],
         )
+        self.end_again(batch, status)
+        return batch
+
+    def end_again(self, batch: Batch, status: str = "COMPLETED") -> None:
+        """As a task of the batch leaves it, the first one or that of a retry."""
         ended = {"status": status, "outcome": {}, "followed_up": False, "task_id": new_id("tsk")}
         self.database["batches"].update_one({"_id": batch.batch_id}, {"$set": ended})
 
@@ -68,6 +79,7 @@ class Scene:
     ) -> int:
         stores = self.stores
         return FollowUpSweep(
+            stores.namespaces,
             stores.batches,
             stores.collections,
             stores.documents,
@@ -148,6 +160,62 @@ def test_a_batch_that_ends_while_a_run_is_started_calls_for_another(scene: Scene
     scene.database[COLLECTION].update_one({}, {"$set": {"due_at": scene.row()["since"]}})
     assert scene.sweep() == 1
     assert scene.tasks() == 2
+
+
+def test_a_batch_that_is_retried_calls_for_another_run(scene: Scene) -> None:
+    scene.apply(CLUSTER)
+    batch = scene.end_batch()
+    assert scene.sweep() == 1
+    scene.end_again(batch)
+    assert (scene.sweep(), scene.tasks()) == (1, 2)
+
+
+def test_what_is_due_runs_as_the_collection_names_it_by_then(scene: Scene) -> None:
+    later = ClusterApplication("clust_a", cooldown_seconds=60)
+    for applications, started in (([later], 1), ([], 0)):
+        scene.apply(CLUSTER)
+        scene.end_batch()
+        assert scene.sweep(AN_HOUR) == 0
+        scene.database[COLLECTION].update_one({}, {"$set": {"due_at": scene.row()["since"]}})
+        scene.apply(*applications)
+        assert scene.sweep() == started
+    assert [each.application for each in scene.started] == [later]
+    assert scene.database[COLLECTION].count_documents({}) == 0
+
+
+def test_nothing_runs_in_a_namespace_that_is_gone(scene: Scene) -> None:
+    scene.apply(CLUSTER, TAXONOMY)
+    scene.end_batch()
+    scene.sweep(AN_HOUR)
+    scene.end_batch()
+    scene.database["namespaces"].delete_one({"_id": scene.bucket["namespace_id"]})
+    scene.database[COLLECTION].update_many({}, [{"$set": {"due_at": "$since"}}])
+    assert (scene.sweep(), scene.started) == (0, [])
+    assert scene.database[COLLECTION].count_documents({}) == 0
+
+
+def test_sweeps_that_race_start_one_execution(
+    scene: Scene, client: httpx.Client, settings: Settings
+) -> None:
+    body = cluster_body(scene.collection["collection_id"])
+    cluster_id = made(client.post("/v1/clusters", json=body))["cluster_id"]
+    scene.apply(ClusterApplication(cluster_id, cooldown_seconds=0))
+    scene.end_batch()
+    scene.sweep(AN_HOUR)
+    scene.database[COLLECTION].update_one({}, {"$set": {"due_at": scene.row()["since"]}})
+    ledger = scene.stores.ledger
+    start = Starter.over(ledger.receipts.tasks.database, ledger, settings)
+    both = Barrier(2, timeout=60)
+
+    def start_together(follow_up: FollowUp) -> Receipt:
+        both.wait()
+        return start(follow_up)
+
+    with ThreadPoolExecutor(2) as pool:
+        sweeps = [pool.submit(scene.sweep, start=start_together) for _ in range(2)]
+        assert [each.result() for each in sweeps] == [1, 1]  # each says so of the same task
+    tasks = ledger.receipts.tasks.find({"task_type": "engine_cluster_build"})
+    assert [each["_id"] for each in tasks] == [scene.row()["last_task_id"]]
 
 
 def test_a_cluster_waits_for_its_cooldown_and_for_enough_documents(scene: Scene) -> None:

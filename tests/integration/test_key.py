@@ -163,7 +163,6 @@ def test_a_key_of_a_deleted_namespace_opens_nothing(
     headers = {"Authorization": f"Bearer {key['secret']}", "X-Namespace": "ours"}
     with httpx.Client(base_url=api_url, headers=headers) as theirs:
         make_bucket(theirs)
-        made(theirs.delete("/v1/buckets/goods"))
         made(client.delete("/v1/namespaces/ours"))
         made(client.post("/v1/namespaces", json={"namespace_name": "ours"}))
         error(theirs.post("/v1/buckets/list"), 404, "NotFoundError")

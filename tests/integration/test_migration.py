@@ -6,6 +6,8 @@ from pymongo.database import Database
 
 from app.database import Document
 from app.errors import PermanentError
+from app.identity import new_id
+from app.migrations.store import MigrationStore
 from app.receipts.ledger import Ledger
 from app.settings import Settings
 from tests.integration.migrations import (
@@ -19,7 +21,9 @@ from tests.integration.migrations import (
     started,
     state_of,
 )
+from tests.integration.receipts import new_task
 from tests.integration.resources import Json, error, made, thing
+from tests.integration.test_idempotency import forget_answers
 from workers.exit import PausedError
 from workers.jobs.migration import carry_out
 
@@ -139,6 +143,9 @@ def test_a_run_goes_on_where_it_was_left(
     attempt.pause(paused.value)
     assert attempt.steps == 3
     assert migration_of(client, migration)["status"] == "SUSPENDED"
+    for status, number in (("SUSPENDED", 1), ("pending", 1), ("PENDING", 0), ("failed", 0)):
+        listed = made(client.post(f"{URL}/list", json={"status": status}))
+        assert len(listed["results"]) == number, status
     made(client.post(f"{task}/resume", json={}, headers=source.headers))
 
     def crash() -> None:
@@ -197,7 +204,10 @@ def test_a_rollback_leaves_nothing(
     rollback = made(client.post(f"{path}/rollback"))
     assert made(client.post(f"{path}/rollback"))["task_id"] == rollback["task_id"]
     error(client.post(f"{path}/start"), 409, "AlreadyExistsError")
+    migrations = MigrationStore(database, worker.ledger.receipts)
+    stale = migrations.get(migration["migration_id"])
     receipt = worker.roll_back(rollback["task_id"])
+    assert migrations.start(stale, new_task(), worker.ledger) is None
     assert receipt.outputs == [{"migration_id": migration["migration_id"], "removed": 7}]
     assert count_rows(database) == before
     assert made(client.post(f"{path}/rollback"))["message"] == "Nothing is left of it"
@@ -283,6 +293,43 @@ def test_a_source_that_loses_its_bucket_fails_the_migration(
     with pytest.raises(PermanentError, match="'text-vectors' was deleted from the source"):
         end(attempt, carry_out(worker.process, attempt))
     assert client.get(f"/v1/namespaces/{target}").status_code == 404
+
+
+def test_a_create_that_is_repeated_after_its_end_is_answered_with_what_it_made(
+    client: httpx.Client, worker: Worker, source: Source, target: str, database: Database[Document]
+) -> None:
+    """As when the API dies after the effect: by now the name is taken, by this migration."""
+    body = {"config": config(source.name, target), "start_immediately": True}
+    headers = {"Idempotency-Key": "once"}
+    first = made(client.post(URL, json=body, headers=headers))
+    worker.run(first["task_id"])
+    forget_answers(database)
+    repeated = made(client.post(URL, json=body, headers=headers))
+    assert (repeated["migration_id"], repeated["task_id"], repeated["status"]) == (
+        first["migration_id"],
+        first["task_id"],
+        "COMPLETED",
+    )
+
+
+def test_more_than_a_row_can_hold_is_refused(
+    client: httpx.Client, source: Source, target: str, database: Database[Document]
+) -> None:
+    ids = [f"{n:04}{'x' * 120}" for n in range(5_000)]
+    filters = {"collection_ids": ids, "taxonomy_ids": ids}
+    error(
+        client.post(URL, json=config(source.name, target, filters=filters)), 422, "ValidationError"
+    )
+    bucket = database["buckets"].find_one({"_id": source.bucket["bucket_id"]})
+    assert bucket is not None
+    names = (f"{n:04}" + "\U0001f9f3" * 120 for n in range(4_000))
+    more = [{**bucket, "_id": new_id("bkt"), "bucket_name": name} for name in names]
+    database["buckets"].insert_many(more)
+    draft = made(client.post(URL, json=config(source.name, target)))
+    assert draft["status"] == "DRAFT"
+    (found,) = draft["validation_result"]["errors"]
+    assert found["error_code"] == "too_many_resources"
+    error(client.post(f"{URL}/{draft['migration_id']}/start"), 422, "ValidationError")
 
 
 def test_a_dry_run_measures_and_writes_nothing(

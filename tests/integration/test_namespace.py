@@ -142,6 +142,13 @@ def test_a_namespace_goes_with_all_that_is_in_it_once_nothing_runs(
         default.namespace_id,
     )
     error(client.post("/v1/buckets/list"), 404, "NotFoundError")
+    del client.headers["X-Namespace"]
+    path = f"/v1/namespaces/{task['inputs'][0]}"
+    assert made(client.delete(path))["task_id"] == task["task_id"]
+    made(client.post(f"/v1/tasks/{task['task_id']}/kill"))
+    again = made(client.delete(path))["task"]
+    assert (again["inputs"], again["task_id"] != task["task_id"]) == (task["inputs"], True)
+    error(client.delete("/v1/namespaces/shop"), 404, "NotFoundError")
     assert stores.namespaces.ensure_default() == stores.namespaces.find("default") == default
 
 
@@ -155,6 +162,10 @@ def test_a_bucket_stays_while_a_batch_of_it_is_open(client: httpx.Client) -> Non
     found = error(client.delete(path), 409, "AlreadyExistsError")
     assert batch["batch_id"] in found["message"]
     made(client.post(f"{path}/batches/{batch['batch_id']}/cancel"))
-    assert made(client.delete(path))["task"]["status"] == "PENDING"
+    task = made(client.delete(path))["task"]
+    assert task["status"] == "PENDING"
     error(client.get(path), 404, "NotFoundError")
+    assert made(client.delete(path))["task_id"] == task["task_id"]
+    made(client.post(f"/v1/tasks/{task['task_id']}/kill"))
+    assert made(client.delete(path))["task_id"] != task["task_id"]
     make_bucket(client)  # the name is free

@@ -1,7 +1,15 @@
 """Leases end by MongoDB's clock; the reaper moves on what they held, once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
+import pytest
+from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
+
+from app.database import Document
+from app.receipts.cancellation import BY_FORCE
 from app.receipts.lease import Hold
 from app.receipts.ledger import Ledger
 from app.receipts.status import TaskStatusEnum
@@ -17,6 +25,7 @@ from tests.integration.receipts import (
     expired,
     holder,
     moves,
+    opened,
     stored,
 )
 from tests.polling import poll
@@ -156,6 +165,47 @@ def test_a_lost_task_that_was_to_end_is_canceled(ledger: Ledger) -> None:
     assert lost.cancellation.reason == "too dear"
     assert lost.cancellation.outcome is not None
     check_document(stored(ledger, receipt.task_id))
+
+
+@contextmanager
+def locked(ledger: Ledger, task_id: str) -> Iterator[None]:
+    """The receipt within a transaction that nobody ends, as of a job that died or froze there."""
+    tasks = ledger.receipts.tasks
+    with tasks.database.client.start_session() as session:
+        session.start_transaction()
+        tasks.update_one({"_id": task_id}, {"$inc": {"version": 1}}, session=session)
+        yield
+        session.commit_transaction()  # which fails unless it was open all the time
+
+
+def test_nobody_but_its_own_task_waits_for_a_transaction_that_is_left_open(
+    database: Database[Document], redis_url: str
+) -> None:
+    with opened(database, redis_url, patience=timedelta(seconds=60)) as ledger:
+        stuck, by = claim(ledger, create(ledger))
+        other, _ = claim(ledger, create(ledger), by)
+        running = {by.job_id: stuck.task_id, f"{by.job_id}2": other.task_id}
+        ledger.receipts.tasks.update_one(
+            {"_id": other.task_id}, {"$set": {"job_id": f"{by.job_id}2"}}
+        )
+        run_out(ledger, stuck.task_id, other.task_id)
+        with locked(ledger, stuck.task_id):
+            with pytest.raises(PyMongoError) as caught:
+                ledger.leases.renew(running, keeper=by.keeper)
+            assert caught.value.timeout
+            assert not is_expired(ledger, other.task_id)
+        run_out(ledger, stuck.task_id, other.task_id)
+        with locked(ledger, stuck.task_id):
+            assert [each.task_id for each in ledger.leases.reap()] == [other.task_id]
+        ledger.cancellations.request(stuck.task_id, actor="key:ops", reason=None)
+        with locked(ledger, stuck.task_id), pytest.raises(OperationFailure):
+            ledger.leases.record_end(ledger.receipts.get(stuck.task_id), outcome=BY_FORCE)
+        assert [each.status for each in ledger.leases.reap()] == [TaskStatusEnum.CANCELED]
+
+
+def is_expired(ledger: Ledger, task_id: str) -> bool:
+    query = {"_id": task_id, "$expr": {"$lt": ["$lease.expires_at", "$$NOW"]}}
+    return ledger.receipts.tasks.count_documents(query) == 1
 
 
 def test_sixteen_reapers_move_a_task_on_once(ledger: Ledger) -> None:

@@ -102,7 +102,7 @@ def test_a_batch_stores_what_is_in_order(client: httpx.Client) -> None:
     objects[3] = {"price": 3}
     objects[7] = {**objects[7], "price": "7"}
     response = client.post(f"{path_of(bucket)}/batch", json={"objects": objects})
-    assert response.status_code == 200
+    assert response.status_code == 201
     answer = response.json()
     counts = [answer[key] for key in ("total_requested", "succeeded_count", "failed_count")]
     assert counts == [1_000, 998, 2]
@@ -140,3 +140,13 @@ def test_lists_look_into_fields_and_metadata(client: httpx.Client) -> None:
     for filters in ({"$where": "1"}, {"price": {"$gt": 1}}, {"a.$b": 1}):
         response = client.post(f"{path_of(bucket)}/list", json={"filters": filters})
         error(response, 422, "ValidationError")
+
+
+def test_many_are_created_under_the_status_that_the_caller_reads(client: httpx.Client) -> None:
+    path = f"/v1/buckets/{make_bucket(client)['bucket_id']}/objects/batch"
+    plain = client.post(path, json={"objects": [thing()]})
+    package = {"User-Agent": "OpenAPI-Generator/1.3.783/python"}
+    public = client.post(path, json={"objects": [thing()]}, headers=package)
+    assert (plain.status_code, public.status_code) == (201, 200)
+    assert plain.headers["vary"] == public.headers["vary"] == "User-Agent"
+    assert made(plain).keys() == made(public).keys()

@@ -10,16 +10,21 @@ import pytest
 from pymongo.database import Database
 
 from app.database import Document, transact
+from app.errors import BadRequestError
 from app.query.field import Location
 from app.receipts.ledger import Ledger
 from app.receipts.receipt import Receipt
 from app.receipts.write import TRANSACTION
-from app.resources.extractor import EXTRACTORS
+from app.resources.collection import CollectionStore
+from app.resources.extractor import DEFAULT_LIMITS, EXTRACTORS
 from app.stores import Stores
 from app.taxonomies.descent import assign
 from app.taxonomies.materialization import MaterializationStore, Wanted
 from app.taxonomies.node import NodeStore
 from app.taxonomies.placement import PlacementStore, Writer
+from app.taxonomies.query import Query
+from app.taxonomies.submission import sources_of
+from app.taxonomies.trial import TrialStore
 from tests.integration.resources import Json, error, made, places
 from tests.integration.taxonomies import TaxonomyScene, add_collection, add_documents, at
 
@@ -180,6 +185,21 @@ def test_a_trial_takes_ids_and_json_and_stores_nothing(
         assert client.post("/v1/taxonomies/ways/execute", json=wrong).status_code == status, wrong
 
 
+def test_a_trial_that_would_take_too_long_says_so(database: Database[Document]) -> None:
+    scene = TaxonomyScene.open(database, "ns_a")
+    query = Query.of(
+        scene.taxonomy.config,
+        sources_of(scene.taxonomy.config, CollectionStore(database), namespace_id="ns_a"),
+        DEFAULT_LIMITS,
+    )
+    plain = [{"x": 1, "y": 0}]
+    (tried,) = TrialStore(database).run(scene.taxonomy, query, plain, collection_id=None)
+    assert tried.assignments
+    hurried = TrialStore(database, limit_s=0)
+    with pytest.raises(BadRequestError, match="more nodes than a trial can compare"):
+        hurried.run(scene.taxonomy, query, plain, collection_id=None)
+
+
 def test_inputs_of_the_documents_are_put_through_the_nodes_extractor(
     client: httpx.Client, nodes: list[str]
 ) -> None:
@@ -285,6 +305,19 @@ def test_nodes_that_are_kept_or_read_again_give_the_same(
     assert NodeStore.count(database, config) == 16
 
 
+def test_parts_are_larger_where_there_would_be_too_many(
+    database: Database[Document], ledger: Ledger
+) -> None:
+    scene = TaxonomyScene.open(database, "ns_a", documents=10)
+    receipt = scene.submit(ledger, into_target=False)
+    wanted = Wanted(scene.taxonomy, scene.collection_id)
+    rows = MaterializationStore(database, ledger.receipts)
+    store = PlacementStore(database, rows.of_task(wanted.materialization_id, receipt.task_id))
+    ids = list(store.ids())
+    assert list(store.parts(4)) == [(ids[3], 4), (ids[7], 4), (ids[9], 2)]
+    assert list(store.parts(1, most=2)) == [(ids[4], 5), (ids[9], 5)]
+
+
 def assign_all(scene: TaxonomyScene, ledger: Ledger, *, into_target: bool, unlike: int) -> Receipt:
     """What the workers do for a task that is new, with nothing for the first `unlike` documents."""
     receipt = scene.submit(ledger, into_target=into_target)
@@ -315,10 +348,15 @@ def test_a_sweep_takes_away_what_another_task_assigned_and_no_more(
     documents = database["documents"]
     before = list(documents.find(sort=[("_id", 1)]))
     key = f"taxonomies.{scene.taxonomy.taxonomy_id}.task_id"
+    other = {"taxonomies.tax_other": {"task_id": "tsk_other"}}
     for unlike in (3, 6):
+        documents.update_many({"collection_id": scene.target_id}, {"$set": other})
         receipt = assign_all(scene, ledger, into_target=into_target, unlike=unlike)
         assert documents.count_documents({key: receipt.task_id}) == 8 - unlike
         assert documents.count_documents({key: {"$exists": True}}) == 8 - unlike
-    documents.delete_many({"collection_id": scene.target_id})
+    copies = {"collection_id": scene.target_id}
+    # The copies that are left were there before, with what else they had been assigned.
+    assert documents.count_documents({**copies, **other}) == (2 if into_target else 0)
+    documents.delete_many(copies)
     documents.update_many({}, {"$unset": {"taxonomies": ""}})
     assert list(documents.find(sort=[("_id", 1)])) == before

@@ -47,7 +47,7 @@ def kmeans(**raw: object) -> KMeansParameters:
 
 def test_in_memory() -> None:
     stages: list[str] = []
-    few = 6000
+    few = 3100
     found = compute(read, Plan(few, LAYOUT, kmeans(n_clusters=2), 1024 * MIB), stages.append)
     assert stages == ["reading", "fitting", "measuring", "projecting"]
     assert not found.streamed
@@ -87,17 +87,38 @@ def test_a_stream_is_fitted_to_the_same_bits_again() -> None:
     assert len({found.centroids.tobytes() for found in fits}) == 1
 
 
-def test_a_stream_that_changes_between_passes_is_read_again_later() -> None:
-    allowed = kmeans(mini_batch="allowed", max_iter=3)
-    limit = estimate_bytes(COUNT, DIMENSION, allowed) - 1
-    fewer = iter([COUNT, COUNT - 1])
+def test_a_stream_stays_with_the_rows_of_its_first_pass() -> None:
+    """What is added between two passes is left out, wherever it stands; what is gone is missed."""
+    known = [row for place, row in enumerate(islice(read(), 600)) if place % 2]
+    every = list(islice(read(), 600))
+    passes = iter([known, every])
 
-    def shrinking() -> Iterator[Row]:
-        last = next(fewer)
-        return (row for place, row in enumerate(read()) if place < last)
+    def growing() -> list[Row]:
+        return next(passes, every)
 
-    with pytest.raises(TransientError, match="added or removed while they were read"):
-        compute(shrinking, Plan(COUNT, LAYOUT, allowed, limit), lambda _: None)
+    stream = Stream(growing, LAYOUT, len(known))
+    grown = stream.fit(stream.sample(), kmeans(max_iter=3))
+    still = Stream(lambda: known, LAYOUT, len(known))
+    expected = still.fit(still.sample(), kmeans(max_iter=3))
+    assert list(grown.document_ids) == [document_id for document_id, _ in known]
+    assert grown.fit.labels.tobytes() == expected.fit.labels.tobytes()
+    assert grown.fit.centroids.tobytes() == expected.fit.centroids.tobytes()
+
+    fewer = iter([every, known])
+    stream = Stream(lambda: next(fewer), LAYOUT, len(every))
+    with pytest.raises(TransientError, match="documents were removed while they were read"):
+        stream.fit(stream.sample(), kmeans(max_iter=3))
+
+
+def test_more_clusters_than_one_answer_shows_are_refused() -> None:
+    count, layout = 10_001, Layout((Part("text", 1),))
+
+    def far_apart() -> Iterator[Row]:
+        return ((f"doc_{n:06}", (np.array([n], np.float32),)) for n in range(count))
+
+    each = parameters("dbscan", eps=0.5, min_samples=1)
+    with pytest.raises(PermanentError, match="fall into 10,001 clusters, and 10,000 are the most"):
+        compute(far_apart, Plan(count, layout, each, 1024 * MIB), lambda _: None)
 
 
 def test_nothing_is_read_where_there_is_no_room_or_nothing() -> None:

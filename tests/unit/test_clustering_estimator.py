@@ -234,6 +234,19 @@ UNFIT: list[tuple[str, dict[str, object], Vector, str]] = [
         "these vectors cannot be clustered so: Cosine affinity cannot be used",
     ),
     ("spectral", {"affinity": "cosine"}, blobs(), "affinity 'cosine' of these vectors gives no"),
+    (
+        "spectral",
+        {"gamma": 50.0},
+        blobs(),
+        "affinity 'rbf' with gamma 50 gives 1\\d\\d of 120 vectors no neighbour: try gamma 0",
+    ),
+    ("spectral", {"affinity": "laplacian", "gamma": 50.0}, blobs(), "affinity 'laplacian' with"),
+    (
+        "hdbscan",
+        {"cluster_selection_epsilon": 300.0},
+        blobs(),
+        "cluster_selection_epsilon 300 with alpha 1 joins all of these vectors",
+    ),
 ]
 
 

@@ -58,3 +58,10 @@ def test_too_many_groups_are_refused() -> None:
     assert len(group(rows[:-1], ["number"], hierarchical=False)) == MAX_GROUPS
     with pytest.raises(PermanentError, match="the values of number make more than 10,000 groups"):
         group(rows, ["number"], hierarchical=False)
+
+
+def test_values_too_long_for_one_answer_are_refused() -> None:
+    rows = [(str(number), [str(number) * 100_000]) for number in range(10, 31)]
+    assert len(group(rows[:19], ["text"], hierarchical=False)) == 19
+    with pytest.raises(PermanentError, match="have more than 4,000,000 characters together"):
+        group(rows, ["text"], hierarchical=False)

@@ -64,8 +64,8 @@ def test_a_vector_of_another_dimension_is_named() -> None:
         fill(iter(given), 2, Layout(TWO))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_number_that_is_not_finite_is_named(bad: float) -> None:
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, 1e16, -1e38])
+def test_a_number_that_cannot_be_compared_is_named(bad: float) -> None:
     given = [*rows(1), ("doc_odd", (np.array([0, bad], "f4"), np.zeros(3, "f4")))]
     with pytest.raises(PermanentError, match="document doc_odd have numbers that are not finite"):
         fill(iter(given), 2, Layout(TWO))

@@ -38,12 +38,22 @@ def test_components_are_the_same_again_and_say_what_they_explain() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [np.ones((1, 4)), np.ones((9, 4)), np.arange(5).reshape(5, 1), np.eye(2)]
+    "values",
+    [
+        np.ones((1, 4)),
+        np.ones((9, 4)),
+        np.arange(5).reshape(5, 1),
+        np.eye(2),
+        pytest.param(
+            np.eye(3) * 1e-42, marks=pytest.mark.filterwarnings("ignore:invalid:RuntimeWarning")
+        ),
+    ],
 )
 def test_few_or_equal_points_are_projected_as_well(values: Vector) -> None:
     found = project(values.astype(np.float32))
     assert found.points.shape == (len(values), 2)
     assert np.isfinite(found.points).all()
+    assert "nan" not in "".join(found.axes)
 
 
 def test_a_picture_shows_points_spread_over_all() -> None:

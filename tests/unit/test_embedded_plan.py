@@ -83,6 +83,15 @@ def test_each_key_goes_to_one_process_and_to_no_command_line(layout: Layout) -> 
         assert stack.flower_password not in line
 
 
+def test_threads_of_workers_wait_without_spinning_unless_it_is_said_otherwise(
+    layout: Layout,
+) -> None:
+    _, stack = plan(settings(), layout, workers=1)
+    for inherited, policy in (({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")):
+        started = {program.role: program for program in programs(stack, layout, inherited)}
+        assert started["worker"].env["OMP_WAIT_POLICY"] == policy
+
+
 def test_celery_nodes_of_two_data_folders_have_different_names(tmp_path: Path) -> None:
     names = set()
     for folder in (tmp_path / "one", tmp_path / "two"):

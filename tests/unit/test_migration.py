@@ -97,7 +97,7 @@ def test_references_follow_and_what_users_wrote_stays() -> None:
         "metadata": {"see": "bkt_1"},
         "namespace_id": "ns_old",
     }
-    made = IDS.standing_row(row, ["col_1", "bkt_1", "tax_1"])
+    made = IDS.standing_row(row, IDS.table(["col_1", "bkt_1", "tax_1"]))
     assert made["source"] == {"bucket_ids": [IDS.new("bkt_1"), "bkt_9"]}
     assert made["applications"] == {IDS.new("tax_1"): True}
     assert made["metadata"] == row["metadata"]

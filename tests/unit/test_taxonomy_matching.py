@@ -11,7 +11,7 @@ from app.taxonomies import descent
 from app.taxonomies.assignment import Assignment, Node, Step, merged_fields
 from app.taxonomies.config import Enrichment, Level, MergeMode, Source
 from app.taxonomies.descent import Block, assign
-from app.taxonomies.similarity import MAX_PAIRS, Ranking, Vectors
+from app.taxonomies.similarity import MAX_PAIRS, Measured, Ranking, Vectors
 from tests.taxonomy import Kept, Memory, cosine, reference
 
 DIMENSION: Final = 8
@@ -123,7 +123,7 @@ def test_scores_are_the_same_to_the_last_bit_however_it_is_cut() -> None:
         for first in range(0, 100, rows):
             ranking = Ranking(documents[first : first + rows], top_k=5, threshold=0.1)
             for start in range(0, 100, size):
-                ranking.add(nodes[start : start + size])
+                ranking.add(Measured.of(nodes[start : start + size]))
             hits += ranking.hits()
         outcomes.add(repr(hits))
     assert len(outcomes) == 1
@@ -142,10 +142,19 @@ def test_huge_and_tiny_numbers_are_compared() -> None:
     huge = np.full((1, DIMENSION), np.finfo(np.float32).max, np.float32)
     tiny = np.full((1, DIMENSION), 1e-40, np.float32)
     ranking = Ranking(huge, top_k=1, threshold=0.5)
-    ranking.add(tiny)
+    ranking.add(Measured.of(tiny))
     ((hit,),) = ranking.hits()
     assert hit.score == pytest.approx(1.0)
     assert cosine(huge[0], tiny[0]) == pytest.approx(1.0)
+
+
+def test_what_has_no_finite_length_is_like_nothing() -> None:
+    odd = np.zeros((3, DIMENSION), np.float32)
+    odd[0, 0], odd[1, 0] = np.inf, np.nan
+    ranking = Ranking(np.vstack([odd, np.ones((1, DIMENSION), np.float32)]), top_k=3, threshold=-1)
+    ranking.add(Measured.of(odd))
+    ranking.add(Measured.of(np.ones((1, DIMENSION), np.float32)))
+    assert [[hit.place for hit in each] for each in ranking.hits()] == [[], [], [], [3]]
 
 
 def test_products_stay_within_a_million_pairs() -> None:
@@ -183,3 +192,6 @@ def test_a_document_gets_the_best_ones_value_or_a_list_of_all() -> None:
     best, second = assignment(("red", "x"), ("blue", "y")), assignment(("green", "z"))
     assert best.fields == {"colour": "blue", "tags": "y"}  # the deeper node goes before the higher
     assert merged_fields([best, second]) == {"colour": "blue", "tags": ["y", "z"]}
+    replacing = Enrichment("tag", "tags")
+    higher = Assignment((Step(Node("n", "c", "l", None, {replacing: "w"}), 0.9),))
+    assert merged_fields([higher, second]) == {"colour": "green", "tags": ["w", "z"]}

@@ -146,8 +146,10 @@ def start(
 @spread
 def get(migration_id: MigrationId, connection: Connection, showing: Showing) -> None:
     """Print a migration, with its stages."""
+    shown = showing.output()
     with connection.client() as client:
-        showing.output().one(client.migrations.get(migration_id), id_key="migration_id")
+        migration = client.migrations.get(migration_id)
+    shown.one(readable(migration) if shown.is_plain else migration, id_key="migration_id")
 
 
 @migrations.command("list")
@@ -205,6 +207,17 @@ def delete(
         shown.done(client.migrations.delete(migration_id), migration_id)
 
 
+def readable(migration: Migration) -> dict[str, object]:
+    """For people: each stage, and what came too late to go along, in a line of its own."""
+    shown: dict[str, object] = dict(migration)
+    del shown["progress"]
+    for each in migration["progress"]["stages"]:
+        done, total = each["items_completed"], each["items_total"]
+        shown[each["stage"]] = f"{each['status']}, {done:,} of {total:,}"
+    late = (migration["result"] or {}).get("late_changes")
+    return shown if late is None else {**shown, "late_changes": late}
+
+
 def _conclude(
     client: Client, connection: Connection, migration_id: str, showing: Showing, *, wait: bool
 ) -> None:
@@ -213,7 +226,8 @@ def _conclude(
     if wait and migration["task_id"] is not None:
         _awaited(client, connection, migration_id, migration["task_id"])
         migration = client.migrations.get(migration_id)
-    showing.output().one(migration, id_key="migration_id")
+    shown = showing.output()
+    shown.one(readable(migration) if shown.is_plain else migration, id_key="migration_id")
     raise typer.Exit(of_status(migration["status"]))
 
 

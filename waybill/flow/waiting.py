@@ -36,7 +36,11 @@ SHARED: Final = (
     "created_at",
     "updated_at",
 )
-RESOURCES: Final = {"batch_id": "batches", "cluster_id": "clusters"}
+RESOURCES: Final = {
+    "batch_id": ("batches",),
+    "cluster_id": ("clusters",),
+    "migration_id": ("namespaces", "migrations"),
+}
 
 OnPoll = Callable[[Task], object]
 
@@ -186,7 +190,7 @@ def _resource_of(receipt: Task | None) -> str | None:
     data = receipt["additional_data"] if receipt else {}
     for name, kind in RESOURCES.items():
         if isinstance(found := data.get(name), str) and found:
-            return path_to(kind, found)
+            return path_to(*kind, found)
     return None
 
 

@@ -174,8 +174,8 @@ class Tasks(Group[D]):
         Raises `TaskFailedError` and `TaskCanceledError` where it ended so, `WaitTimeoutError`
         after `timeout_s`. Looks 1 s after the first time, then 1.5 times later each time, 30 s at
         most; the server answers sooner when the status changes. `on_poll` gets each receipt.
-        Where the receipt is gone (404), its resource is asked: `resource_path`, or the batch or
-        cluster that the receipt named.
+        Where the receipt is gone (404), its resource is asked: `resource_path`, or the batch,
+        cluster or migration that the receipt named.
         """
         wait = Waiting(task_id, resource_path=resource_path, on_poll=on_poll, timeout_s=timeout_s)
         return wait.flow()

@@ -7,6 +7,7 @@ from app.clusters.method import Parameters
 from app.clusters.parameters.partition import KMeansParameters
 from app.errors import PermanentError
 from workers.clustering.estimator import Fit, fit
+from workers.clustering.grouping import MAX_GROUPS
 from workers.clustering.layout import Layout
 from workers.clustering.matrix import Read, fill
 from workers.clustering.membership import Rows
@@ -53,7 +54,7 @@ def compute(read: Read, plan: Plan, on_stage: Callable[[str], None]) -> Outcome:
     """Calls `on_stage` with reading, fitting, measuring, projecting as each begins.
 
     Raises `PermanentError` before anything is read where the memory does not suffice; of DBSCAN,
-    whose memory the vectors decide, before it is fitted.
+    whose memory the vectors decide, before it is fitted; and for more than 10,000 clusters.
     """
     if plan.count == 0:
         raise PermanentError("there are no vectors to cluster")
@@ -65,6 +66,7 @@ def compute(read: Read, plan: Plan, on_stage: Callable[[str], None]) -> Outcome:
     on_stage("fitting")
     require_neighbours_room(matrix.values, plan.parameters, plan.limit_bytes)
     found = fit(matrix.values, plan.parameters)
+    _require_few(found)
     on_stage("measuring")
     metrics = measure(matrix.values, found.labels)
     shown = representatives(matrix.values, found)
@@ -81,6 +83,14 @@ def is_streamed(plan: Plan) -> bool:
             return needed > plan.limit_bytes
         case _:
             return False
+
+
+def _require_few(found: Fit) -> None:
+    if len(found.clusters) > MAX_GROUPS:
+        raise PermanentError(
+            f"the vectors fall into {len(found.clusters):,} clusters, and {MAX_GROUPS:,} are the "
+            "most: choose parameters that make fewer"
+        )
 
 
 def _stream(read: Read, plan: Plan, on_stage: Callable[[str], None]) -> Outcome:

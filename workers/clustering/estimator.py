@@ -1,7 +1,7 @@
 """scikit-learn's estimators, run so that the same matrix gives the same labels to the last bit."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -35,6 +35,7 @@ from app.clusters.parameters.partition import (
 from app.errors import PermanentError
 from app.resources.extractor import Vector
 from workers.clustering.membership import Labels, clusters_of, means_of, members_of
+from workers.clustering.precondition import require_edges, require_points
 from workers.clustering.repetition import repeatable
 
 # The bandwidth of a mean shift is estimated from this many points at most: it takes the distances
@@ -68,9 +69,10 @@ def fit(values: Vector, parameters: Parameters) -> Fit:
     """Fits the method that the parameters are of to `values`, float32 of shape (n, d).
 
     Raises `PermanentError` where these parameters don't go with these vectors: more clusters than
-    rows, no rows, a covariance that cannot be inverted.
+    rows, no rows, a graph without edges, a covariance that cannot be inverted.
     """
-    _require_points(len(values), parameters)
+    require_points(len(values), parameters)
+    require_edges(values, parameters)
     with repeatable(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("always", UserWarning)
@@ -79,7 +81,7 @@ def fit(values: Vector, parameters: Parameters) -> Fit:
         try:
             estimator = _estimator(values, parameters)
             labels = estimator.fit_predict(values).astype(np.int32)
-        except (ValueError, ArithmeticError, RuntimeError) as exc:
+        except (ValueError, ArithmeticError, RuntimeError, LookupError, TypeError) as exc:
             raise _unfit(exc, parameters) from exc
     notes = dict.fromkeys(_sentence(warning.message) for warning in said)
     clusters = clusters_of(labels)
@@ -146,47 +148,14 @@ def _bandwidth(values: Vector, parameters: MeanShiftParameters) -> float:
     )
 
 
-def _require_points(count: int, parameters: Parameters) -> None:
-    if count == 0:
-        raise PermanentError("there are no vectors to cluster")
-    for name, least in _least_points(parameters):
-        if count < least:
-            raise PermanentError(f"{name} needs at least {least} vectors, and there are {count}")
-
-
-def _least_points(parameters: Parameters) -> Iterator[tuple[str, int]]:
-    """What needs as many points as this."""
-    match parameters:
-        case KMeansParameters():
-            yield f"n_clusters {parameters.n_clusters}", parameters.n_clusters
-        case GaussianMixtureParameters():
-            yield f"n_components {parameters.n_components}", parameters.n_components
-            yield "a mixture", 2
-        case SpectralParameters():
-            # The solver for a sparse graph finds fewer vectors than there are points.
-            sparse = parameters.affinity == "nearest_neighbors"
-            yield f"n_clusters {parameters.n_clusters}", parameters.n_clusters + sparse
-            if parameters.n_components is not None:
-                yield f"n_components {parameters.n_components}", parameters.n_components + sparse
-            if sparse:
-                yield f"n_neighbors {parameters.n_neighbors}", parameters.n_neighbors
-        case AgglomerativeParameters():
-            yield f"n_clusters {parameters.n_clusters}", parameters.n_clusters or 1
-            yield "a hierarchy", 2
-        case HDBSCANParameters():
-            least = parameters.min_samples or parameters.min_cluster_size
-            yield f"min_samples {least}", least
-            yield "a hierarchy", 2
-        case OPTICSParameters():
-            yield f"min_samples {parameters.min_samples}", parameters.min_samples
-            if isinstance(parameters.min_cluster_size, int):
-                yield f"min_cluster_size {parameters.min_cluster_size}", parameters.min_cluster_size
-        case DBSCANParameters() | MeanShiftParameters():
-            pass
-
-
 def _unfit(error: Exception, parameters: Parameters) -> PermanentError:
     match parameters:
+        case HDBSCANParameters() if isinstance(error, (LookupError, TypeError)):
+            # scikit-learn stumbles where its search climbs past the root of the tree.
+            reason = (
+                f"cluster_selection_epsilon {parameters.cluster_selection_epsilon:g} with alpha "
+                f"{parameters.alpha:g} joins all of these vectors: lower it, or leave alpha at 1"
+            )
         case MeanShiftParameters():
             reason = f"no bin has min_bin_freq {parameters.min_bin_freq} vectors: lower it"
         case SpectralParameters():

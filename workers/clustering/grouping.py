@@ -9,6 +9,8 @@ from app.errors import PermanentError
 from app.json_value import JsonValue
 
 MAX_GROUPS: Final = 10_000
+# Of the values of all groups together, which one answer shows.
+MAX_CHARACTERS: Final = 4_000_000
 
 # The texts of the values that a group is of, one for each of the attributes that it is by.
 _Key = tuple[str, ...]
@@ -38,17 +40,20 @@ def group(
 
     Larger groups come first, equal ones in the order of their values' JSON. Hierarchical: a group
     for each prefix of the attributes, right before its parts. Raises `PermanentError` over 10,000
-    groups. 1 and 1.0 are the same value; a list's order matters, an object's does not.
+    groups, or 4 million characters of their values. 1 and 1.0 are the same value; a list's order
+    matters, an object's does not.
     """
     first = 1 if hierarchical else len(attributes)
     members: dict[_Key, list[str]] = {}
     values: dict[str, JsonValue] = {}
+    characters = 0
     for document_id, found in rows:
         texts = tuple(_text(value) for value in found)
         for length in range(first, len(attributes) + 1):
             key = texts[:length]
             if key not in members:
-                _require_few(len(members), attributes)
+                characters += sum(map(len, key))
+                _require_few(len(members), characters, attributes)
                 members[key] = []
             members[key].append(document_id)
         for text, value in zip(texts, found, strict=True):
@@ -95,9 +100,15 @@ def _whole(value: JsonValue) -> JsonValue:
             return value
 
 
-def _require_few(count: int, attributes: Sequence[str]) -> None:
+def _require_few(count: int, characters: int, attributes: Sequence[str]) -> None:
+    names = ", ".join(attributes)
     if count == MAX_GROUPS:
         raise PermanentError(
-            f"the values of {', '.join(attributes)} make more than {MAX_GROUPS:,} groups: "
+            f"the values of {names} make more than {MAX_GROUPS:,} groups: "
             "group by attributes with fewer values"
+        )
+    if characters > MAX_CHARACTERS:
+        raise PermanentError(
+            f"the values of {names} that make groups have more than {MAX_CHARACTERS:,} characters "
+            "together: group by attributes with shorter values"
         )

@@ -17,6 +17,8 @@ Row = tuple[str, Sequence[Vector]]
 Read = Callable[[], Iterable[Row]]
 
 BLOCK_ROWS: Final = 8192
+# Sums of squares of larger numbers leave what float32 can hold.
+LARGEST: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Matrix:
 def fill(rows: Iterable[Row], capacity: int, layout: Layout) -> Matrix:
     """The first `capacity` rows at most, laid out; nothing else of their size is allocated.
 
-    Raises `PermanentError` for a vector of another dimension or one that is not finite.
+    Raises `PermanentError` for a vector of another dimension, or with a number that is not finite
+    or beyond ±1e15.
     """
     # Pages that no row is written to never become memory.
     values = np.empty((capacity, layout.dimension), dtype=np.float32)
@@ -43,8 +46,8 @@ def fill(rows: Iterable[Row], capacity: int, layout: Layout) -> Matrix:
             values[row, start:end] = vector
         document_ids.append(document_id)
     filled = values[: len(document_ids)]
-    _require_finite(document_ids, filled)
     layout.scale(filled)
+    _require_comparable(document_ids, filled)
     return Matrix(document_ids, filled)
 
 
@@ -55,14 +58,14 @@ def blocks(rows: Iterable[Row], layout: Layout, size: int = BLOCK_ROWS) -> Itera
         yield block
 
 
-def _require_finite(document_ids: Sequence[str], values: Vector) -> None:
+def _require_comparable(document_ids: Sequence[str], values: Vector) -> None:
     for start in range(0, len(values), BLOCK_ROWS):
-        finite = np.isfinite(values[start : start + BLOCK_ROWS]).all(axis=1)
-        if not finite.all():
-            document_id = document_ids[start + int(np.argmin(finite))]
+        comparable = np.abs(values[start : start + BLOCK_ROWS]).max(axis=1) <= LARGEST
+        if not comparable.all():
+            document_id = document_ids[start + int(np.argmin(comparable))]
             raise PermanentError(
-                f"the vectors of document {document_id} have numbers that are not finite: "
-                "process its object again"
+                f"the vectors of document {document_id} have numbers that are not finite, or "
+                f"beyond {LARGEST:.0e}, which cannot be compared: process its object again"
             )
 
 

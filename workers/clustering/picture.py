@@ -130,7 +130,7 @@ def _tags(plane: Axes, shown_layers: list[Layer], shown: int) -> None:
             layer.tag,
             (float(place[0]), float(place[1])),
             xytext=(0, 10 if few else 0),
-            zorder=0.5 if few else 3,
+            zorder=0.9 if few else 3,  # above the grid, and beneath the points where these are few
             textcoords="offset points",
             ha="center",
             va="center",

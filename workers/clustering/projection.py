@@ -60,7 +60,8 @@ def _principal(values: Vector) -> tuple[Vector, tuple[str, str]]:
         pca = PCA(kept, random_state=_SEED)
         # Its signs are fixed: the largest loading of each component is positive.
         points[:, :kept] = pca.fit_transform(values)
-        shares[:kept] = pca.explained_variance_ratio_
+        # Points so near that their variance is nothing share it in no way.
+        shares[:kept] = np.nan_to_num(pca.explained_variance_ratio_)
     first, second = (f"{share:.0%}".replace("%", " %") for share in shares)
     return points, (
         f"first principal component ({first})",

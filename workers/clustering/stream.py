@@ -6,7 +6,7 @@ of points spread over the whole stream, and then learn from passes over all of i
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from app.errors import TransientError
 from app.resources.extractor import Vector
 from workers.clustering.estimator import Fit, fit, mini_batches
 from workers.clustering.layout import Layout
-from workers.clustering.matrix import BLOCK_ROWS, Matrix, Read, blocks
+from workers.clustering.matrix import BLOCK_ROWS, Matrix, Read, Row, blocks
 from workers.clustering.membership import Rows, clusters_of
 from workers.clustering.projection import spread
 from workers.clustering.repetition import repeatable
@@ -45,20 +45,22 @@ class StreamFit:
 
 
 class Stream:
-    """The rows that `read` gives, each pass the same: another one raises `TransientError`."""
+    """The first `count` rows that `read` gives at first, in each of the passes.
+
+    Rows that come later are left out; one that is gone raises `TransientError`.
+    """
 
     def __init__(self, read: Read, layout: Layout, count: int) -> None:
         self._read = read
         self._layout = layout
         self._count = count
-        self._digest: bytes | None = None
+        self._ids: list[str] | None = None
 
     def sample(self) -> Sample:
         """Rows spread evenly over the stream, as many as a picture shows."""
         rows = spread(self._count)
         values = np.empty((len(rows), self._layout.dimension), dtype=np.float32)
         for start, block in self._blocks(BLOCK_ROWS):
-            # Rows beyond what was counted are in no sample.
             first, last = np.searchsorted(rows, [start, start + len(block.values)])
             values[first:last] = block.values[rows[first:last] - start]
         kept = int(np.searchsorted(rows, self._count))
@@ -104,35 +106,42 @@ class Stream:
         self, estimator: MiniBatchKMeans, passes: int, converged: bool, notes: Sequence[str]
     ) -> StreamFit:
         labels = np.empty(self._count, dtype=np.int32)
-        document_ids: list[str] = []
         every = np.arange(len(estimator.cluster_centers_), dtype=np.int32)
         nearest = Nearest(every, estimator.cluster_centers_)
         for start, block in self._blocks(BLOCK_ROWS):
             found = estimator.predict(block.values).astype(np.int32)
             labels[start : start + len(found)] = found
-            document_ids += block.document_ids
             nearest.add(block.values, found, first_row=start)
         clusters = clusters_of(labels)
         centroids = estimator.cluster_centers_[clusters].astype(np.float32)
         found_fit = Fit(labels, clusters, centroids, converged, passes, notes)
         shown = [nearest.rows[cluster] for cluster in clusters.tolist()]
-        return StreamFit(document_ids, found_fit, shown)
+        return StreamFit(self._ids or [], found_fit, shown)
 
     def _blocks(self, size: int) -> Iterator[tuple[int, Matrix]]:
         """Each block with the row that it begins at."""
-        digest, start = blake2b(digest_size=16), 0
-        for block in blocks(self._read(), self._layout, size):
-            if self._digest is not None and start + len(block.values) > self._count:
-                raise _changed()
+        start, ids = 0, list[str]()
+        for block in blocks(self._rows(), self._layout, size):
             yield start, block
             start += len(block.values)
-            digest.update("".join(f"{name}\n" for name in block.document_ids).encode())
-        if self._digest is None:
+            if self._ids is None:
+                ids += block.document_ids
+        if self._ids is None:
             # The first pass says how many there are: perhaps fewer than were counted.
-            self._digest, self._count = digest.digest(), start
-        elif self._digest != digest.digest():
-            raise _changed()
+            self._ids, self._count = ids, start
+
+    def _rows(self) -> Iterator[Row]:
+        if self._ids is None:
+            yield from islice(self._read(), self._count)
+            return
+        found = iter(self._read())
+        for document_id in self._ids:
+            # Each pass is in one order: what stands before the row that is wanted came later.
+            row = next((row for row in found if row[0] == document_id), None)
+            if row is None:
+                raise _changed()
+            yield row
 
 
 def _changed() -> TransientError:
-    return TransientError("documents were added or removed while they were read")
+    return TransientError("documents were removed while they were read")

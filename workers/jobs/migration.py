@@ -38,6 +38,7 @@ from workers.job import Job
 from workers.jobs.loading import Loader
 from workers.jobs.pipeline import Pipeline
 from workers.jobs.pipeline import Stage as PipelineStage
+from workers.jobs.removal import remove
 from workers.migration.copying import Copying
 from workers.migration.extracting import Extracting, Machinery
 from workers.migration.run import Run
@@ -80,7 +81,7 @@ def carry_out(worker: WorkerProcess, attempt: Attempt) -> Completion:
     writer = _writer(worker, attempt, migration, plan)
     plan = Run(attempt, migration, plan, writer, stores=stores).carry_all()
     finish = Finish(migration, plan, stores=stores, expected=writer.expected)
-    return Completion({"migration_id": migration.migration_id, **finish.report}, finish.open)
+    return Completion(finish.outputs, finish.open)
 
 
 def take_back(worker: WorkerProcess, attempt: Attempt) -> Completion:
@@ -88,17 +89,7 @@ def take_back(worker: WorkerProcess, attempt: Attempt) -> Completion:
     migrations = MigrationStore(worker.database, worker.ledger.receipts)
     migration = migrations.get(str(attempt.inputs[0]))
     removal = Removal(worker.database, partial(leftovers, migration))
-    made = attempt.checkpoint if isinstance(attempt.checkpoint, dict) else {}
-    removed = int(made.get("removed", 0))
-    total = removed + removal.count()
-    for step in removal.steps():
-        removed += len(step.ids)
-        attempt.commit(
-            partial(removal.delete, step),
-            removed,
-            max(total, removed),
-            checkpoint={"removed": removed},
-        )
+    removed = sum(remove(attempt, removal).values())
     report = {"migration_id": migration.migration_id, "removed": removed}
     return Completion(report, partial(migrations.save_rolled_back, migration.migration_id))
 

@@ -18,7 +18,7 @@ def delete_bucket(self: Job, attempt: Attempt) -> dict[str, int]:
     ranges = partial(
         bucket.contents, database, str(attempt.inputs[0]), namespace_id=attempt.namespace_id
     )
-    return _remove(attempt, Removal(database, ranges))
+    return remove(attempt, Removal(database, ranges))
 
 
 @app.task(base=Job, bind=True, name=namespace.TASK_TYPE, submittable=False, suspendable=True)
@@ -26,10 +26,11 @@ def delete_namespace(self: Job, attempt: Attempt) -> dict[str, int]:
     """The same of the namespace that is the one input."""
     database = process.current(self.app).database
     ranges = partial(namespace.contents, database, str(attempt.inputs[0]))
-    return _remove(attempt, Removal(database, ranges))
+    return remove(attempt, Removal(database, ranges))
 
 
-def _remove(attempt: Attempt, removal: Removal) -> dict[str, int]:
+def remove(attempt: Attempt, removal: Removal) -> dict[str, int]:
+    """Deletes all of it from the last checkpoint on; how many rows of each kind there were."""
     counts = Counter(attempt.checkpoint if isinstance(attempt.checkpoint, dict) else {})
     total = counts.total() + removal.count()
     for step in removal.steps():

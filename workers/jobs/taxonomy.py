@@ -6,8 +6,9 @@ worker; the one that ends last has what earlier tasks assigned taken away.
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from typing import Final
+
+from threadpoolctl import threadpool_limits
 
 from app.errors import PermanentError
 from app.receipts.family import Children
@@ -26,6 +27,8 @@ from workers.attempt import Attempt, Completion, FanOut
 from workers.celery_app import app
 from workers.job import Job
 
+# Chunks run on every core already; more threads than cores wait for each other.
+THREADS: Final = 1
 CHUNK_TASK_TYPE: Final = f"{TASK_TYPE}.chunk"
 
 Totals = dict[str, int]
@@ -58,7 +61,8 @@ def assign_chunk(self: Job, attempt: Attempt) -> Totals:
         attempt.raise_if_aborted()
         if not page:
             continue
-        found = assign(query.vectors(page), taxonomy.config.levels, nodes)
+        with threadpool_limits(THREADS):
+            found = assign(query.vectors(page), taxonomy.config.levels, nodes)
         totals = _added(totals, [len(each) for each in found])
         attempt.commit(
             partial(store.write, writer, page, found),
@@ -105,9 +109,7 @@ def materialize(self: Job, attempt: Attempt) -> FanOut:
     row = _row(worker, attempt, attempt.task_id)
     _query(worker, _taxonomy(worker, row))  # what can't be compared fails before any chunk runs
     if row.bounds is None:
-        ids = PlacementStore(worker.database, row).ids()
-        parts = iter(lambda: list(islice(ids, row.chunk_documents)), [])
-        bounds = [(part[-1], len(part)) for part in parts]
+        bounds = list(PlacementStore(worker.database, row).parts(row.chunk_documents))
         store = MaterializationStore(worker.database, worker.ledger.receipts)
         attempt.commit(partial(store.plan, row, bounds), 0)
         row = _row(worker, attempt, attempt.task_id)

@@ -59,7 +59,7 @@ class VectorClustering:
         self._source = source
         self._config = config
         self._title = title
-        self._places = array("B")  # of the collections of the rows read last, in their order
+        self._places = array("B")  # of the collections of the rows of the first read, in order
 
     def find(self, limit_bytes: int, watcher: Watcher) -> Finding:
         """Raises `PermanentError` where there is too little to cluster, or too much to hold."""
@@ -126,9 +126,10 @@ class VectorClustering:
         return layout.Layout(parts, normalize=self._config.normalize and self._source.is_joined)
 
     def _rows(self, chosen: Sequence[str] | None, count: int, watcher: Watcher) -> Iterator[Row]:
-        self._places = array("B")
+        is_first = not self._places
         for read, row in enumerate(self._selection.vectors(self._source, chosen), start=1):
-            self._places.append(row.place)
+            if is_first:
+                self._places.append(row.place)
             if read % REPORTED_ROWS == 0:
                 watcher.rows(read, count)
             yield row.document_id, row.vectors

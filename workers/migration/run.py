@@ -75,7 +75,7 @@ class Run:
     def _page(self, track: Track) -> None:
         position = self.plan.position
         if not position.last_id:
-            self._require_source()
+            self._require_source(track)
         rows = self._transfer.page(track, position.last_id, self._migration.config.step_rows)
         if not rows:
             self._end_track(track)
@@ -178,8 +178,12 @@ class Run:
             whole=True,
         )
 
-    def _require_source(self) -> None:
-        gone = self._opening.missing(self.plan, self._migration.namespace_id)
+    def _require_source(self, track: Track) -> None:
+        """All that migrates, at the begin of a round, and then what the track belongs to."""
+        wanted = self.plan.resources
+        if self.plan.position.track:
+            wanted = [each for each in wanted if each.resource_id == track.source_id]
+        gone = self._opening.missing(wanted, self._migration.namespace_id)
         if gone is not None:
             raise PermanentError(
                 f"The {gone.resource_type} '{gone.name}' was deleted from the source meanwhile"

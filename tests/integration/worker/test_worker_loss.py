@@ -46,6 +46,13 @@ def test_a_child_process_that_dies_costs_an_attempt_only(desk: Desk) -> None:
     assert len(desk.effects(receipt)) == 2
 
 
+def test_a_child_process_that_dies_within_a_transaction_costs_an_attempt_only(desk: Desk) -> None:
+    """Its receipt is locked until MongoDB gives the transaction up, well within a minute."""
+    receipt = desk.ended(desk.submit("test_suicide_in_step"), within_s=50)
+    assert (receipt.status, receipt.attempt, receipt.outputs) == ("COMPLETED", 2, [2])
+    assert [each["attempt"] for each in desk.effects(receipt)] == [2]
+
+
 def test_a_frozen_worker_that_wakes_up_late_changes_nothing(desk: Desk) -> None:
     gate = gate_name()
     receipt = desk.submit("test_gated", gate)
