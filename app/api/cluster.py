@@ -106,9 +106,9 @@ def patch_cluster(
     if body.cluster_name is not None:
         check_name(body.cluster_name)
         changes["cluster_name"] = body.cluster_name
-    definition = _changed(found.definition, body)
-    if definition != found.definition:
-        changes |= definition.to_json()
+    before = found.definition.to_json()
+    after = _changed(found.definition, body).to_json()
+    changes |= {key: value for key, value in after.items() if value != before[key]}
     return _described(stores, stores.clusters.change(found, changes))
 
 

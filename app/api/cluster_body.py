@@ -11,7 +11,7 @@ from app.clusters.definition import (
     feature_of,
 )
 from app.clusters.method import ClusteringMethod
-from app.http.body import Body, Description, Flag, JsonObject, Metadata, Name
+from app.http.body import Body, Description, Flag, JsonObject, Metadata, Name, Off
 from app.http.example import example
 from app.http.filtering import Filters
 
@@ -47,8 +47,8 @@ class VectorConfigBody(Body):
     projection: ProjectionMethod = ProjectionMethod.PCA
     output_strategy: Literal["single"] = "single"
     effective_feature_method: Literal["mean"] = "mean"
-    enrich_source: Literal[False] = False
-    hierarchical: Literal[False] = False
+    enrich_source: Off = False
+    hierarchical: Off = False
     max_hierarchy_depth: Literal[3] = 3
     vis_n_components: Literal[2] = 2
 
@@ -146,8 +146,8 @@ class CreateCluster(Body):
     attribute_config: AttributeConfigBody | None = None
     filters: Filters | None = None
     # The public client always sends these.
-    enrich_source_collection: Literal[False] = False
-    auto_execute_on_batch: Literal[False] = False
+    enrich_source_collection: Off = False
+    auto_execute_on_batch: Off = False
     auto_execute_cooldown_seconds: Literal[3600] = 3600
 
     @model_validator(mode="after")
@@ -184,7 +184,7 @@ class ExecuteCluster(Body):
     # The public client's, at what it sends or means by leaving them out.
     assignment_threshold: float = Field(0.5, ge=0.5, le=0.5)
     vis_n_components: Literal[2] | None = None
-    defer_visualization: Literal[False] | None = None
+    defer_visualization: Off | None = None
 
 
 class CancelExecution(Body):

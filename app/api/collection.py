@@ -14,7 +14,7 @@ from app.api.application import (
 from app.api.shape import collection as shape
 from app.errors import InvalidError, NotFoundError, Problem
 from app.http.answer import Done, answers
-from app.http.body import CREATED, Body, Description, Flag, JsonObject, Metadata, Name
+from app.http.body import CREATED, Body, Description, Flag, JsonObject, Metadata, Name, Off, On
 from app.http.caller import Deleter, Reader, Writer
 from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
@@ -89,7 +89,7 @@ class CreateCollection(Body):
     metadata: Metadata = Field(default_factory=dict)
     taxonomy_applications: TaxonomyApplications = Field(default_factory=list)
     cluster_applications: ClusterApplications = Field(default_factory=list)
-    enabled: Literal[True] = True  # the public client always sends it
+    enabled: On = True  # the public client always sends it
 
 
 class PatchCollection(Body):
@@ -108,7 +108,7 @@ class ListCollections(ListBody):
 
     model_config = example({"filters": {"feature_extractor_name": "text"}})
 
-    include_system: Literal[False] = False
+    include_system: Off = False
 
 
 @router.post(

@@ -1,13 +1,13 @@
 """Documents of a collection: GET, list, count, aggregate."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from app.api.shape import document as shape
 from app.http.answer import answers
-from app.http.body import Body, Flag, Integer, JsonObject
+from app.http.body import Body, Flag, Integer, JsonObject, Off
 from app.http.caller import Caller, Reader
 from app.http.example import example
 from app.http.filtering import Filters
@@ -38,7 +38,7 @@ class ListDocuments(ListBody):
     model_config = example({"filters": {"fields.price": 3.5}})
 
     return_vectors: Flag = False
-    return_presigned_urls: Literal[False] = False  # the public client always sends it
+    return_presigned_urls: Off = False  # the public client always sends it
 
 
 class CountDocuments(Body):

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from app.api.migration_word import ASKED, PublicWord
-from app.http.body import Body, Flag, Integer, JsonObject, Metadata, Name
+from app.http.body import Body, Flag, Integer, JsonObject, Metadata, Name, Off, On
 from app.http.example import example
 from app.http.listing import ListBody
 from app.migrations.config import (
@@ -70,35 +70,35 @@ class BatchOptions(Body):
 
     batch_size: Annotated[Integer, Field(ge=1, le=1_000)] = DEFAULT_STEP_ROWS
     max_workers: Literal[10] = 10
-    retry_failed: Literal[True] = True
+    retry_failed: On = True
 
 
 class TaxonomyOptions(Body):
     """What the public client sends. Ids are never preserved: they are global."""
 
-    preserve_taxonomy_ids: Literal[True] = True
-    preserve_enrichment_fields: Literal[True] = True
-    re_run_enrichment: Literal[False] = False
-    migrate_reference_collections: Literal[True] = True
+    preserve_taxonomy_ids: On = True
+    preserve_enrichment_fields: On = True
+    re_run_enrichment: Off = False
+    migrate_reference_collections: On = True
 
 
 class ClusterOptions(Body):
     """What the public client sends. Ids are never preserved: they are global."""
 
-    preserve_cluster_ids: Literal[True] = True
-    preserve_assignments: Literal[True] = True
-    migrate_artifacts: Literal[True] = True
-    preserve_centroids: Literal[True] = True
-    recompute_clusters: Literal[False] = False
+    preserve_cluster_ids: On = True
+    preserve_assignments: On = True
+    migrate_artifacts: On = True
+    preserve_centroids: On = True
+    recompute_clusters: Off = False
 
 
 class RetrieverOptions(Body):
     """What the public client sends; there are no retrievers here."""
 
-    preserve_retriever_ids: Literal[False] = False
-    migrate_interactions: Literal[False] = False
-    migrate_execution_history: Literal[False] = False
-    validate_references: Literal[True] = True
+    preserve_retriever_ids: Off = False
+    migrate_interactions: Off = False
+    migrate_execution_history: Off = False
+    validate_references: On = True
 
 
 class ConfigKeys(Body):
@@ -115,7 +115,7 @@ class ConfigKeys(Body):
     taxonomy_options: TaxonomyOptions | None = None
     cluster_options: ClusterOptions | None = None
     retriever_options: RetrieverOptions | None = None
-    preserve_resource_ids: Literal[False] = False
+    preserve_resource_ids: Off = False
     dry_run: Flag = False
     webhook_url: None = None
 
@@ -202,7 +202,7 @@ class StartMigration(Body):
 
     model_config = example({})
 
-    force: Literal[False] = False
+    force: Off = False
 
 
 class ListMigrations(ListBody):

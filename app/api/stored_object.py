@@ -1,7 +1,7 @@
 """Objects of a bucket: POST one or many, GET, list, DELETE."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,7 +11,7 @@ from app.database import Document
 from app.errors import CallerError, InvalidError, Problem
 from app.fetch.reader import ContentReader
 from app.http.answer import Done, answers
-from app.http.body import CREATED, Body, JsonObject, LooksLike, Metadata
+from app.http.body import CREATED, Body, JsonObject, LooksLike, Metadata, Off, On
 from app.http.caller import Caller, Deleter, Reader, Writer
 from app.http.example import example
 from app.http.idempotency import CREATES, IdempotentRoute
@@ -58,9 +58,9 @@ class CreateObject(BaseModel):
     blobs: list[Blob] | None = None
     metadata: Metadata = Field(default_factory=dict)
     # The public client always sends these; other values ask for what is not done here.
-    skip_duplicates: Literal[False] = False
-    canonicalize_source: Literal[True] = True
-    force_remirror: Literal[False] = False
+    skip_duplicates: Off = False
+    canonicalize_source: On = True
+    force_remirror: Off = False
 
 
 class CreateObjects(Body):
@@ -78,7 +78,7 @@ class ListObjects(ListBody):
 
     model_config = example({"filters": {"field": "price", "operator": "lt", "value": 10}})
 
-    return_presigned_urls: Literal[False] = False
+    return_presigned_urls: Off = False
 
 
 @router.post(

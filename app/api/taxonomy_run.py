@@ -18,7 +18,7 @@ from app.api.taxonomy_body import (
 from app.api.taxonomy_config import ConfigReader, mappings_of
 from app.errors import InvalidError
 from app.http.answer import answers
-from app.http.body import CREATED, Body, Integer, JsonObject, Metadata
+from app.http.body import CREATED, Body, Integer, JsonObject, Metadata, On
 from app.http.caller import Caller, Reader, Writer
 from app.http.example import example
 from app.http.filtering import Filters
@@ -52,7 +52,7 @@ class SaidTaxonomy(Body):
     version: Integer | None = Field(None, ge=1)
     description: str | None = None
     metadata: Metadata | None = None
-    ready: Literal[True] | None = None
+    ready: On | None = None
     nodes: Unsupported = None
     created_at: str | None = None
 

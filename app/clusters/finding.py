@@ -215,6 +215,11 @@ class FindingStore:
         found = self._groups.find({"run_id": run_id}, projection, limit=limit)
         return [_group(row) for row in found.sort("label", ASCENDING)]
 
+    def is_empty(self, run_id: str) -> bool:
+        """Whether nothing is stored of the run."""
+        all_rows = (self._members, self._groups, self._parts)
+        return not any(rows.find_one({"run_id": run_id}, {"_id": 1}) for rows in all_rows)
+
     def clear(self, run_id: str, limit: int, session: ClientSession | None = None) -> int:
         """Removes rows of the run, `limit` at most of each kind, and counts them."""
         removed = 0

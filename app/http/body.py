@@ -1,17 +1,18 @@
 """The form of every request body: unknown keys are refused, never ignored."""
 
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
     StringConstraints,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from app.json_value import json_flaw
 
@@ -58,6 +59,18 @@ def _storable(value: Value) -> Value:
 # JSON's own types: "5" is no number and true no 1, as they would be in a query.
 Integer = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
+
+
+def _is_flag(value: object) -> object:
+    if not isinstance(value, bool):
+        raise PydanticCustomError("bool_type", "Input should be a valid boolean")
+    return value
+
+
+# The one value of a switch that the public client sends, and that cannot be turned here. A literal
+# alone would take 0 for False.
+Off = Annotated[Literal[False], BeforeValidator(_is_flag)]
+On = Annotated[Literal[True], BeforeValidator(_is_flag)]
 # Names stand in paths: no slash, nothing invisible, no space at the ends.
 Name = Annotated[
     str,

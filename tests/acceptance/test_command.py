@@ -161,7 +161,7 @@ def test_the_shell_completes_commands_statuses_and_types(command: Command) -> No
         )
         return set(ran.out.split())
 
-    assert completed("waybill ta") == {"tasks"}
+    assert completed("waybill tas") == {"tasks"}
     assert {"get", "list", "watch"} <= completed("waybill tasks ")
     assert completed("waybill tasks list --status COM") == {"COMPLETED"}
     assert "api_buckets_batches_process" in completed("waybill tasks list --type api_b")

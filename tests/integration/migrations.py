@@ -214,3 +214,32 @@ def count_rows(database: Database[Document]) -> Json:
     """How many rows there are of each kind, in all namespaces."""
     names = (*KINDS, "namespaces", "failed_documents")
     return {name: database[name].count_documents({}) for name in names}
+
+
+def tracks_of(database: Database[Document], migration: Json) -> list[Json]:
+    """What the plan of a migration has to move."""
+    row = database["migrations"].find_one({"_id": migration["migration_id"]})
+    assert row is not None
+    tracks: list[Json] = row["plan"]["tracks"]
+    return tracks
+
+
+def assign(database: Database[Document], taxonomy_id: str, nodes: list[str]) -> None:
+    """Each document is assigned the first one, in the form that the taxonomies' job writes."""
+    for each in nodes:
+        row = database["documents"].find_one({"_id": each})
+        assert row is not None
+        step = {"node_id": nodes[0], "label": "one", "score": 0.5}
+        entry = {
+            "version": 1,
+            "task_id": "tsk_x",
+            "assignments": [
+                {**step, "collection_id": row["collection_id"], "level": 0, "path": [step]}
+                | {"fields": {}}
+            ],
+            "fields": {},
+            "assigned_at": row["updated_at"],
+        }
+        database["documents"].update_one(
+            {"_id": each}, {"$set": {f"taxonomies.{taxonomy_id}": entry}}
+        )

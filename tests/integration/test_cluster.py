@@ -10,10 +10,12 @@ import pytest
 from bson.binary import Binary, BinaryVectorDtype
 from pymongo.database import Database
 
+from app.clusters.definition import AttributeConfig
 from app.clusters.finding import Assignment, FindingStore, members_of, steps
 from app.clusters.reading import Selection
 from app.clusters.source import find_source
 from app.database import Document
+from app.errors import PermanentError
 from app.resources.collection import Collection
 from app.resources.extractor import Limits
 from app.stores import Stores
@@ -27,6 +29,10 @@ from tests.integration.resources import (
     make_collection,
     places,
 )
+from workers.jobs.attribute_cluster import AttributeClustering
+from workers.jobs.vector_cluster import Watcher
+
+QUIET: Final = Watcher(lambda _: None, lambda *_: None)
 
 
 @pytest.fixture
@@ -370,3 +376,6 @@ def test_selections_read_vectors_and_values(
 
     values = list(cheap.values(["price", "fields.colour.main", "metadata.none", "object_id"]))
     assert values == [(rows[n].document_id, 0, [n, "red", None, f"obj_{n}"]) for n in (0, 4)]
+    by_price = AttributeConfig(("price",), hierarchical_grouping=False, aggregation_method=None)
+    with pytest.raises(PermanentError, match="5 documents need about 1 MiB, and WAYBILL_CLUSTER"):
+        AttributeClustering(selection(texts), by_price).find(1_000, QUIET)

@@ -49,6 +49,7 @@ def test_a_database_that_the_api_made_is_well(settings: Settings, stores: Stores
             "mongodb",
             "mongodb.replica_set",
             "mongodb.clock",
+            "mongodb.transactions",
             "mongodb.write",
             "mongodb.indexes",
         ),

@@ -14,12 +14,14 @@ from tests.integration.migrations import (
     URL,
     Source,
     Worker,
+    assign,
     config,
     count_rows,
     end,
     plain,
     started,
     state_of,
+    tracks_of,
 )
 from tests.integration.receipts import new_task
 from tests.integration.resources import Json, error, made, thing
@@ -164,7 +166,7 @@ def test_a_run_goes_on_where_it_was_left(
     assert again["task_id"] != migration["task_id"]
     attempt = worker.attempt(again["task_id"])
     end(attempt, carry_out(worker.process, attempt))
-    written = sum(each["written"] for each in _tracks(database, migration))
+    written = sum(each["written"] for each in tracks_of(database, migration))
     assert written == 7, "a row was written twice"
     shown = migration_of(client, migration)
     assert shown["status"] == "COMPLETED"
@@ -175,13 +177,6 @@ def test_a_run_goes_on_where_it_was_left(
         error(refused, 409, "AlreadyExistsError")
     made(client.delete(f"{URL}/{migration['migration_id']}"))
     assert made(client.get(f"/v1/namespaces/{target}"))["namespace_name"] == target
-
-
-def _tracks(database: Database[Document], migration: Json) -> list[Json]:
-    row = database["migrations"].find_one({"_id": migration["migration_id"]})
-    assert row is not None
-    tracks: list[Json] = row["plan"]["tracks"]
-    return tracks
 
 
 def test_a_rollback_leaves_nothing(
@@ -395,24 +390,3 @@ def test_clusters_and_taxonomies_go_along(
     assert made(client.get("/v1/clusters/groups", headers=there))["collection_ids"] != [
         collection_id
     ]
-
-
-def assign(database: Database[Document], taxonomy_id: str, nodes: list[str]) -> None:
-    """Each document is assigned the first one, in the form that the taxonomies' job writes."""
-    for each in nodes:
-        row = database["documents"].find_one({"_id": each})
-        assert row is not None
-        step = {"node_id": nodes[0], "label": "one", "score": 0.5}
-        entry = {
-            "version": 1,
-            "task_id": "tsk_x",
-            "assignments": [
-                {**step, "collection_id": row["collection_id"], "level": 0, "path": [step]}
-                | {"fields": {}}
-            ],
-            "fields": {},
-            "assigned_at": row["updated_at"],
-        }
-        database["documents"].update_one(
-            {"_id": each}, {"$set": {f"taxonomies.{taxonomy_id}": entry}}
-        )

@@ -14,10 +14,12 @@ from app.clusters.result import Result
 from app.errors import PermanentError
 from app.json_value import JsonValue
 from workers.clustering import grouping
+from workers.clustering.memory import MIB, SETTING
 from workers.jobs.vector_cluster import REPORTED_ROWS, Finding, Watcher
 
 REPRESENTATIVES: Final = 5
 LONGEST_NAME: Final = 200  # characters
+BYTES_PER_DOCUMENT: Final = 300  # measured: ids in lists, in groups and beside their labels
 
 
 class AttributeClustering:
@@ -29,11 +31,19 @@ class AttributeClustering:
         self._ids: list[str] = []
         self._places = array("B")
 
-    def find(self, watcher: Watcher) -> Finding:
-        """Raises `PermanentError` where there is nothing to group, or over 10,000 groups."""
+    def find(self, limit_bytes: int, watcher: Watcher) -> Finding:
+        """Raises `PermanentError` where there is nothing to group, no room for it, or over 10,000
+        groups.
+        """
         selected = self._selection.count()
         if selected == 0:
             raise PermanentError("The execution selects no documents: there is nothing to group")
+        needed = selected * BYTES_PER_DOCUMENT
+        if needed > limit_bytes:
+            raise PermanentError(
+                f"{selected:,} documents need about {needed // MIB + 1:,} MiB, and {SETTING} "
+                f"allows {limit_bytes // MIB:,} MiB: filters, or a larger {SETTING}, would do"
+            )
         watcher.stage("reading")
         found = grouping.group(
             self._rows(selected, watcher),

@@ -98,7 +98,7 @@ class Execution:
         )
         watcher = Watcher(self._stage, self._rows)
         if definition.attribute is not None:
-            return AttributeClustering(selection, definition.attribute).find(watcher)
+            return AttributeClustering(selection, definition.attribute).find(limit_bytes, watcher)
         assert definition.vector is not None
         settings = self._worker.settings
         limits = Limits(max_image_pixels=settings.max_image_pixels, file_roots=settings.file_roots)
@@ -182,13 +182,8 @@ class Execution:
         self._attempt.commit(effect, self._read, 2 * self._total or None)
 
     def _clear(self) -> None:
-        left = [1]
-        while left[-1]:
-            self._commit(
-                lambda session: left.append(
-                    self._findings.clear(self._run.run_id, CLEARED_ROWS, session)
-                )
-            )
+        while not self._findings.is_empty(self._run.run_id):
+            self._commit(partial(self._findings.clear, self._run.run_id, CLEARED_ROWS))
 
 
 def _chunks(groups: Sequence[Group]) -> Iterator[Sequence[Group]]:
