@@ -21,9 +21,9 @@ demo: setup
 up: setup
 	$(BIN)/waybill up
 
-# Three processes, each with servers of its own: most tests wait for something.
+# Two processes, each with servers of its own: most tests wait for something.
 test: setup
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff format --check .
