@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 SEED: Final = 4711
 AT_LEAST: Final = 2_000  # cases
-RANDOM_CASES: Final = 2  # of each operation, beside the examples and the cases at the bounds
+RANDOM_CASES: Final = 3  # of each operation, beside the examples and the cases at the bounds
 
 CHECKS: Final = (
     "not_a_server_error",
@@ -192,7 +192,6 @@ def configuration(key: str) -> SchemathesisConfig:
     )
 
 
-@pytest.mark.timeout(600)
 def test_fuzz(url: str, key: str, database: Database[Document]) -> None:
     kind = JobType(TASK_TYPE, "jobs", 3, submittable=True, suspendable=True)
     JobTypeStore(database).register([kind])
