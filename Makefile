@@ -46,5 +46,5 @@ chaos: setup
 # After a change of dependencies: resolve anew, then pin what was found. No registry is named.
 lock:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager --editable '.[server,embedded,s3,parquet,otel,dev]'
+	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager --editable '.[server,embedded,s3,parquet,otel,bench,dev]'
 	$(BIN)/pip freeze --exclude-editable > requirements.lock

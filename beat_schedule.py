@@ -5,13 +5,14 @@ harmless; `expires` drops the ticks that piled up while no control worker ran.
 """
 
 CONTROL_QUEUE = "waybill.control"
+WEBHOOKS_QUEUE = "waybill.webhooks"
 
 # Well over what the clocks of two machines may differ by.
 EXPIRES_S = 30.0
 
 
-def _tick(task: str, every_s: float) -> dict[str, object]:
-    options = {"queue": CONTROL_QUEUE, "expires": EXPIRES_S, "ignore_result": True}
+def _tick(task: str, every_s: float, *, queue: str = CONTROL_QUEUE) -> dict[str, object]:
+    options = {"queue": queue, "expires": EXPIRES_S, "ignore_result": True}
     return {"task": task, "schedule": every_s, "options": options}
 
 
@@ -22,4 +23,5 @@ BEAT_SCHEDULE = {
     "settle": _tick("waybill.settle", 10.0),
     "follow-up": _tick("waybill.follow_up", 5.0),
     "conclude": _tick("waybill.conclude", 5.0),
+    "dispatch-webhooks": _tick("waybill.dispatch_webhooks", 2.0, queue=WEBHOOKS_QUEUE),
 }

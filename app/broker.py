@@ -15,9 +15,11 @@ BACKLOG_QUEUES: Final = tuple(f"{JOBS_QUEUE}.backlog.{number:02}" for number in 
 CONCLUSIONS_QUEUE: Final = "waybill.conclusions"
 CONTROL_QUEUE: Final = "waybill.control"
 WEBHOOKS_QUEUE: Final = "waybill.webhooks"
+# Handlers of events in here: no endpoint out there keeps them waiting.
+HANDLERS_QUEUE: Final = "waybill.handlers"
 # What a worker takes from that names no queues, one message of each in turn.
 JOB_QUEUES: Final = (JOBS_QUEUE, CONCLUSIONS_QUEUE, *BACKLOG_QUEUES)
-QUEUES: Final = (*JOB_QUEUES, CONTROL_QUEUE, WEBHOOKS_QUEUE)
+QUEUES: Final = (*JOB_QUEUES, CONTROL_QUEUE, WEBHOOKS_QUEUE, HANDLERS_QUEUE)
 
 # Bounds the wait on a broker that is down or frozen; well over the one second that a consumer
 # blocks in BRPOP.
@@ -54,6 +56,9 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            # Prefetched messages are remembered in the worker alone: two round trips less for each
+            # job. One that is lost with its worker comes back as any other, by the republisher.
+            "ack_emulation": False,
             # No message of ours has a priority: one key a queue, not four, in each BRPOP.
             "priority_steps": [0],
         },

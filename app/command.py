@@ -6,12 +6,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from app.audit.command import audit
-from app.doctor.command import doctor
 from app.embedded.layout import Layout
 from app.embedded.program import StartError
 from app.embedded.up import Up
@@ -21,14 +19,21 @@ from waybill import ClientError
 
 BAD_SETTING = 2
 FAILED = 1
+OWN: Final = frozenset({"up", "demo", "audit", "doctor"})
 
 
-def register(command: typer.Typer) -> None:
-    """Adds the server's commands; called through the entry point group `waybill.commands`."""
+def register(command: typer.Typer, first: str | None) -> None:
+    """Adds the server's commands; called through the entry point group `waybill.commands`.
+
+    `first` is the word that was typed: where it is one of these, the others' imports, which take
+    longer than those of `waybill up`, are left out.
+    """
     command.command()(up)
     command.command()(demo)
-    command.add_typer(audit, name="audit")
-    command.command()(doctor)
+    if first == "audit" or first not in OWN:
+        command.add_typer(import_module("app.audit.command").audit, name="audit")
+    if first == "doctor" or first not in OWN:
+        command.command()(import_module("app.doctor.command").doctor)
 
 
 def up(

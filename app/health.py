@@ -14,12 +14,15 @@ from starlette.concurrency import run_in_threadpool
 
 from app.broker import CONTROL_QUEUE, JOBS_QUEUE
 from app.database import Document
-from app.receipts.pulse import BEAT, PulseStore
-from app.receipts.reading import AWAY, ReceiptReader
+from app.receipts.copy_reader import AWAY
+from app.receipts.pulse import BEAT, PulseStore, SpoolState
+from app.receipts.reading import ReceiptReader
 from app.settings import Settings
 
 BEAT_SILENT_AFTER: Final = timedelta(seconds=20)  # four ticks
 BEATS_MISSED: Final = 3  # renewals that a worker may miss before it counts as gone
+# Drains tell every five seconds, or after their longest rest and a connection's time-out.
+SPOOLS_TOLD_WITHIN: Final = timedelta(seconds=60)
 CONNECT_TIMEOUT_S: Final = 2
 CHECK_TIMEOUT_S: Final = 6.0
 
@@ -97,14 +100,24 @@ class HealthCheck:
     def _postgres(self) -> Finding:
         if self._settings.postgres_url is None:
             return Finding(Health.OK, "not configured")
+        spools = self.spools()
         try:
             with psycopg.connect(
                 self._settings.postgres_url, connect_timeout=CONNECT_TIMEOUT_S
             ) as connection:
                 connection.execute("SELECT 1")
         except psycopg.Error:
-            return Finding(Health.DEGRADED, "does not answer")
+            return Finding(Health.DEGRADED, f"does not answer{_waiting(spools)}")
+        if spools is not None and not spools.takes_runs:
+            return Finding(Health.DEGRADED, f"answers, but runs are lost{_waiting(spools)}")
         return Finding(Health.OK, "answers")
+
+    def spools(self) -> SpoolState | None:
+        """What waits on the workers' disks for PostgreSQL; None where none told of it lately."""
+        try:
+            return self._pulse.spools(within=SPOOLS_TOLD_WITHIN)
+        except PyMongoError:
+            return None
 
     def _workers(self, queue: str) -> Finding:
         within = timedelta(seconds=self._settings.heartbeat_s * BEATS_MISSED)
@@ -113,6 +126,15 @@ class HealthCheck:
         except PyMongoError:
             return Finding(Health.DEGRADED, "unknown: MongoDB does not answer")
         return Finding(Health.OK if count else Health.DEGRADED, f"{count} heard lately")
+
+
+def _waiting(spools: SpoolState | None) -> str:
+    if spools is None:
+        return ""
+    full = "" if spools.takes_runs else ", which has no room for more"
+    size_kib = spools.waiting_bytes / 1024
+    size = f"{size_kib:.0f} KiB" if size_kib < 1024 else f"{size_kib / 1024:.1f} MiB"
+    return f"; {size} of runs wait on disk{full}"
 
 
 async def _bounded(check: Callable[[], Awaitable[Finding]]) -> Finding:

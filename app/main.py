@@ -7,8 +7,9 @@ from typing import Final
 
 import structlog
 from celery import Celery
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pymongo.errors import PyMongoError
+from starlette.concurrency import run_in_threadpool
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from app import tracing
@@ -17,6 +18,7 @@ from app.api import (
     batch,
     batch_run,
     bucket,
+    callback_secret,
     cluster,
     cluster_run,
     cluster_view,
@@ -28,12 +30,16 @@ from app.api import (
     migration,
     migration_run,
     namespace,
+    run,
     stored_object,
     task,
+    task_callback,
     task_control,
     task_watch,
     taxonomy,
     taxonomy_run,
+    webhook,
+    webhook_delivery,
 )
 from app.api.tag import DESCRIPTION, TAGS
 from app.broker import celery_configuration
@@ -64,6 +70,9 @@ ROUTERS: Final = (
     health.router,
     metrics.router,
     key.router,
+    callback_secret.router,  # before the webhooks, one of which it would be
+    webhook.router,
+    webhook_delivery.router,
     migration.router,  # before the namespaces, one of which `migrations` would be
     migration_run.router,
     namespace.router,
@@ -79,9 +88,22 @@ ROUTERS: Final = (
     taxonomy.router,
     taxonomy_run.router,
     task.router,
+    task_callback.router,
     task_control.router,
     task_watch.router,
+    run.router,
 )
+
+
+def _included() -> APIRouter:
+    whole = APIRouter(generate_unique_id_function=lambda route: route.name)
+    for router in ROUTERS:
+        whole.include_router(router)
+    return whole
+
+
+# FastAPI works out what it includes at the first request. Applications of one process share that.
+_API: Final = _included()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -108,6 +130,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             with told_of_stop(watch.leave):
                 yield
         await app.state.stores.rate_limiter.close()
+        app.state.stores.answers.close()
+        await run_in_threadpool(app.state.stores.runs.close)  # it may wait for a connection
         await reader.close()
         producer.close()
         database.client.close()
@@ -121,7 +145,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         servers=[{"url": "/", "description": "This server"}],
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
+        routes=[*task_watch.first.routes, *_API.routes],
         lifespan=lifespan,
     )
     edge.install(app, settings)
@@ -130,8 +154,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.otel_endpoint is not None:
         app.add_middleware(Traced)
     app.add_middleware(CountRequests, counts=app.state.requests)
-    for router in ROUTERS:
-        app.include_router(router)
     return app
 
 

@@ -14,9 +14,19 @@ from app.errors import SettingsError
 
 PREFIX = "WAYBILL_"
 Port = Annotated[int, Field(ge=1, le=65535)]
+Delay = Annotated[float, Field(ge=0, le=7 * 86_400)]
+MIN_SECRET_KEY = 32  # characters
 # Never told, however wrong; a URL may have a password in it.
 SECRETS = frozenset(
-    {"api_key", "flower_password", "mongo_url", "redis_url", "postgres_url", "otel_endpoint"}
+    {
+        "api_key",
+        "secret_key",
+        "flower_password",
+        "mongo_url",
+        "redis_url",
+        "postgres_url",
+        "otel_endpoint",
+    }
 )
 
 
@@ -28,7 +38,7 @@ class Settings(BaseSettings):
     mongo_url: str | None = Field(None, description="MongoDB, a replica set (URL)")
     mongo_database: str = Field("waybill", min_length=1, description="database name")
     redis_url: str | None = Field(None, description="Redis or Valkey: broker and copies (URL)")
-    postgres_url: str | None = Field(None, description="PostgreSQL (URL)")
+    postgres_url: str | None = Field(None, description="PostgreSQL, for runs (URL)")
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("waybill")),
         description="data of the embedded servers, logs, keys (folder)",
@@ -69,6 +79,39 @@ class Settings(BaseSettings):
         None, description="certificates trusted besides the system's (PEM)"
     )
 
+    secret_key: SecretStr | None = Field(
+        None,
+        description="seals the secrets of webhooks at rest, at least 32 characters; `waybill up` "
+        "makes one",
+    )
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="networks that webhooks may call, public ones aside (comma-separated)"
+    )
+    webhook_allowed_ports: Annotated[tuple[Port, ...], NoDecode] = Field(
+        (), description="ports that webhooks may call, 80 and 443 aside (comma-separated)"
+    )
+    webhook_timeout_s: float = Field(
+        15.0, ge=0.1, le=60, description="longest attempt of a delivery, as a whole (seconds)"
+    )
+    webhook_retry_delays_s: Annotated[tuple[Delay, ...], NoDecode] = Field(
+        (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        min_length=1,
+        max_length=20,
+        description="waits before the attempts of a delivery, ±20 % (comma-separated seconds)",
+    )
+    webhook_in_flight: int = Field(
+        100, ge=1, le=1_000, description="deliveries that one process sends at a time"
+    )
+    webhook_in_flight_each: int = Field(
+        4, ge=1, le=100, description="deliveries to one endpoint that are sent at a time"
+    )
+    webhook_disable_after_days: float = Field(
+        5.0, gt=0, description="without a success before an endpoint is disabled (days)"
+    )
+    webhook_retention_days: float = Field(
+        30.0, gt=0, description="life of a delivery and its log after its end (days)"
+    )
+
     flower_port: int = Field(0, ge=0, le=65535, description="port of Flower; 0 takes a free one")
     flower_user: str = Field("waybill", min_length=1, description="Flower's user name")
     flower_password: SecretStr | None = Field(
@@ -103,8 +146,27 @@ class Settings(BaseSettings):
     follow_up_debounce_s: float = Field(
         10.0, ge=0, le=86_400, description="from a batch's end to what runs after it (seconds)"
     )
+    schema_debounce_s: float = Field(
+        5.0, ge=0, le=86_400, description="from written documents to their schema (seconds)"
+    )
+    answer_cache_ttl_s: float = Field(
+        10.0, ge=0, le=3600, description="life of cached answers about documents (seconds); 0: none"
+    )
     max_image_pixels: int = Field(
         50_000_000, ge=1, description="largest image that is decoded (pixels)"
+    )
+
+    service_name: str = Field(
+        "waybill", min_length=1, max_length=200, description="service that workers' runs are of"
+    )
+    run_retention_days: float = Field(
+        90.0, gt=0, description="life of a run's row in PostgreSQL after its end (days)"
+    )
+    spool_mib: int = Field(
+        256, ge=1, description="runs that wait on disk for PostgreSQL, at most (MiB)"
+    )
+    spool_dir: Path | None = Field(
+        None, description="where those runs wait; in the data folder without it (folder)"
     )
 
     receipt_cache_ttl_s: int = Field(
@@ -131,6 +193,9 @@ class Settings(BaseSettings):
         "s3_buckets",
         "egress_allowed_networks",
         "egress_allowed_ports",
+        "webhook_allowed_networks",
+        "webhook_allowed_ports",
+        "webhook_retry_delays_s",
         "imports",
         mode="before",
     )
@@ -139,6 +204,13 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("secret_key", mode="after")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < MIN_SECRET_KEY:
+            raise ValueError(f"it has fewer than {MIN_SECRET_KEY} characters")
+        return secret
 
     @field_validator("file_roots", mode="after")
     @classmethod

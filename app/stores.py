@@ -1,7 +1,8 @@
 """All stores of one process over one database."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Final, Protocol, Self
 
 from fastapi import Depends, Request
 from pymongo.database import Database
@@ -12,10 +13,13 @@ from app.access.key_store import KeyStore
 from app.access.last_use import LastUse
 from app.access.rate_limit import RateLimiter
 from app.access.rotation import Rotation
+from app.caching.answer import AnswerCache
 from app.clusters.cluster import ClusterStore
 from app.clusters.finding import FindingStore
 from app.clusters.run import RunStore
 from app.database import Document
+from app.deliveries.post import Post
+from app.events.outbox import OutboxStore
 from app.follow_up.follow_up import FollowUpStore
 from app.migrations.store import MigrationStore
 from app.receipts.ledger import Ledger
@@ -32,6 +36,15 @@ from app.settings import Settings
 from app.taxonomies.materialization import MaterializationStore
 from app.taxonomies.taxonomy import TaxonomyStore
 from app.taxonomies.trial import TrialStore
+from app.tracking.reading.reader import RunReader
+
+INDEXES_AT_ONCE: Final = 8
+
+
+class Indexed(Protocol):
+    """A store whose collections have indexes."""
+
+    def ensure_indexes(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,10 @@ class Stores:
     taxonomies: TaxonomyStore
     materializations: MaterializationStore
     trials: TrialStore
+    answers: AnswerCache
+    outbox: OutboxStore
+    post: Post
+    runs: RunReader
     ledger: Ledger
     reader: ReceiptReader
 
@@ -99,13 +116,17 @@ class Stores:
             taxonomies=TaxonomyStore(database),
             materializations=MaterializationStore(database, ledger.receipts),
             trials=TrialStore(database),
+            answers=AnswerCache.open(settings),
+            outbox=OutboxStore(database),
+            post=Post.open(database, settings),
+            runs=RunReader(settings.postgres_url),
             ledger=ledger,
             reader=reader,
         )
 
     def ensure_indexes(self) -> None:
         """Makes every index; safe to repeat and to run from several processes at once."""
-        for store in (
+        stores: tuple[Indexed, ...] = (
             self.keys,
             self.namespaces,
             self.idempotency,
@@ -122,11 +143,15 @@ class Stores:
             self.migrations,
             self.taxonomies,
             self.materializations,
+            self.outbox,
+            self.post,
             self.ledger.receipts,
             self.ledger.pulse,
             self.ledger.job_types,
-        ):
-            store.ensure_indexes()
+        )
+        # Nearly all of the time is spent waiting for MongoDB to write each down.
+        with ThreadPoolExecutor(INDEXES_AT_ONCE) as pool:
+            list(pool.map(lambda store: store.ensure_indexes(), stores))
 
 
 def stores_of(request: Request) -> Stores:

@@ -1,16 +1,15 @@
 """K-means of 100,000 × 256 float32: read from MongoDB and fitted, against scikit-learn's own fit.
 
 Both read the same documents with the same code. The reference stacks the vectors and calls
-KMeans.fit with the same parameters on as many threads. They take turns, and turns at being first;
-the first round counts for nothing. The memory is that of a process of its own which does our part
-once.
+KMeans.fit with the same parameters on as many threads. The memory is that of a process of its own
+which does our part once.
 """
 
 import multiprocessing
 import resource
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Final
@@ -26,16 +25,21 @@ from app.clusters.reading import Selection
 from app.clusters.source import Source
 from app.database import Document
 from app.resources.extractor import Feature, Vector
+from bench.noop.place import open_place
+from bench.rounds import alternate
+from bench.row import Row, at_most, figure, noted, within
 from workers.clustering.computation import Plan, compute
 from workers.clustering.estimator import fit
 from workers.clustering.layout import Layout, Part
-from workers.clustering.matrix import Row, fill
+from workers.clustering.matrix import Row as VectorRow
+from workers.clustering.matrix import fill
 from workers.clustering.metric import measure
 from workers.clustering.repetition import THREADS
 
 COUNT: Final = 100_000
 DIMENSION: Final = 256
-ROUNDS: Final = 5
+REACH: Final = 1.1
+PEAK_MIB: Final = 600.0
 LIMIT_BYTES: Final = 2**30
 COLLECTION_ID: Final = "col_bench"
 DATABASE: Final = "waybill_bench"
@@ -45,49 +49,58 @@ _BLOCK: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """Medians in seconds, the median of the rounds' ratios, and the peak of a process (MiB)."""
+class Parts:
+    """Seconds of our reading and fit, which are compared, and of the metrics, which are not."""
 
-    reference_s: float
     read_s: float
     fit_s: float
     measure_s: float
-    ratio: float
-    peak_mib: float
 
 
-def compare(mongo_url: str) -> Comparison:
-    """Stores the documents in a database of its own, which is dropped at the end."""
-    with MongoClient[Document](mongo_url) as client:
+def rows() -> list[Row]:
+    """Over documents in a database of its own."""
+    with (
+        open_place() as place,
+        MongoClient[Document](place.mongo_url) as client,
+    ):
         _store(client)
-        try:
-            rounds = [_round(client, ours_first=n % 2 == 1) for n in range(ROUNDS + 1)][1:]
-            peak_mib = _peak_mib(mongo_url)
-        finally:
-            client.drop_database(DATABASE)
-    reference, read, fitted, measured = (
-        statistics.median(column) for column in zip(*rounds, strict=True)
-    )
-    ratio = statistics.median((one[1] + one[2]) / one[0] for one in rounds)
-    return Comparison(reference, read, fitted, measured, ratio, peak_mib)
+        parts: list[Parts] = []
+
+        def ours() -> float:
+            parts.append(_ours(client))
+            return parts[-1].read_s + parts[-1].fit_s
+
+        found = alternate(ours, lambda: _reference(client))
+        peak_mib = _peak_mib(place.mongo_url)
+    return [
+        at_most(
+            f"k-means of {COUNT:,} × {DIMENSION} vectors from MongoDB",
+            found,
+            reach=REACH,
+            unit="s",
+            against="scikit-learn's fit, and the read",
+        ),
+        within("its memory, of a process of its own", peak_mib, reach=PEAK_MIB, unit="MiB"),
+        noted("its parts, medians", _told(parts[1:])),
+    ]
 
 
-def _round(client: MongoClient[Document], *, ours_first: bool) -> tuple[float, float, float, float]:
-    """Seconds of the reference, and of our reading, fit and metrics."""
-    if ours_first:
-        ours = _ours(client)
-        return _reference(client), *ours
-    return _reference(client), *_ours(client)
+def _told(parts: Sequence[Parts]) -> str:
+    seconds = {
+        name: figure(statistics.median(getattr(each, f"{name}_s") for each in parts))
+        for name in ("read", "fit", "measure")
+    }
+    return ", ".join(f"{name} {value} s" for name, value in seconds.items())
 
 
-def _ours(client: MongoClient[Document]) -> tuple[float, float, float]:
+def _ours(client: MongoClient[Document]) -> Parts:
     began = time.perf_counter()
     matrix = fill(_rows(client), COUNT, _layout())
     read = time.perf_counter()
     found = fit(matrix.values, _parameters())
     fitted = time.perf_counter()
     measure(matrix.values, found.labels)
-    return read - began, fitted - read, time.perf_counter() - fitted
+    return Parts(read - began, fitted - read, time.perf_counter() - fitted)
 
 
 def _reference(client: MongoClient[Document]) -> float:
@@ -118,7 +131,7 @@ def _computed(mongo_url: str, sender: Connection) -> None:
     sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def _rows(client: MongoClient[Document]) -> Iterator[Row]:
+def _rows(client: MongoClient[Document]) -> Iterator[VectorRow]:
     selection = Selection(client[DATABASE], namespace_id="ns_bench", collection_ids=[COLLECTION_ID])
     feature = Feature(name="text", dimension=DIMENSION, description="", source="")
     source = Source((feature,), {"text": (COLLECTION_ID,)})

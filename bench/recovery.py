@@ -9,11 +9,12 @@ import os
 import signal
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from bench.row import Row, figure, within
+from bench.stack import WORKERS, bench_stack
 from tests.polling import poll
 from tests.stack import Stack
 from waybill import Client
@@ -21,27 +22,29 @@ from waybill.flow.polling import TERMINAL
 from waybill.types import Task
 
 WITHIN_S: Final = 120.0
+KILLS: Final = 20
+DEAF_KILLS: Final = 3
+CRASHES: Final = 3
+GRACE_S: Final = 10.0
+LEASE_S: Final = 15.0
 NEVER: Final = 36_000  # ticks of 0.1 s: longer than any run of this
 
 
-@dataclass(frozen=True, slots=True)
-class Spans:
-    """Seconds that something took, at least once."""
-
-    name: str
-    seconds: Sequence[float]
-    bound: str
-
-    def __str__(self) -> str:
-        median, worst = statistics.median(self.seconds), max(self.seconds)
-        return (
-            f"{self.name:34} {median:7.2f} s median {worst:7.2f} s worst "
-            f"of {len(self.seconds):3}   ({self.bound})"
-        )
+def rows() -> list[Row]:
+    """The worst of some, under the settings' defaults: grace 10 s, lease 15 s."""
+    with bench_stack() as (stack, client):
+        looking = kill_running(client, "test_slow", times=KILLS)
+        deaf = kill_running(client, "test_deaf", times=DEAF_KILLS)
+        crashed = crash(client, stack, times=CRASHES)
+    return [
+        _worst("kill to CANCELED, a job that looks twice a second", looking, reach=1.5),
+        _worst("kill to CANCELED, a job that never looks", deaf, reach=GRACE_S + 5),
+        _worst("SIGKILL of a worker to its job running again", crashed, reach=LEASE_S + 5),
+    ]
 
 
-def kill_running(client: Client, task_type: str, *, times: int, bound: str) -> Spans:
-    """Kills a running job of this type, one at a time."""
+def kill_running(client: Client, task_type: str, *, times: int) -> list[float]:
+    """Seconds that each kill of a running job of this type took, one at a time."""
     spans = []
     for _ in range(times):
         task = _running(client, task_type, NEVER)
@@ -51,14 +54,14 @@ def kill_running(client: Client, task_type: str, *, times: int, bound: str) -> S
         assert receipt["cancellation"] is not None
         asked_at = _time(receipt["cancellation"]["requested_at"])
         spans.append((_time(str(receipt["ended_at"])) - asked_at).total_seconds())
-    return Spans(f"kill to CANCELED, {task_type}", spans, bound)
+    return spans
 
 
-def crash(client: Client, stack: Stack, *, times: int, workers: int, bound: str) -> Spans:
-    """Kills the worker with all its processes while each of them runs a job."""
+def crash(client: Client, stack: Stack, *, times: int) -> list[float]:
+    """Seconds until each job of a worker that was killed as a whole ran again."""
     spans = []
     for _ in range(times):
-        tasks = [_running(client, "test_slow", NEVER) for _ in range(workers)]
+        tasks = [_running(client, "test_slow", NEVER) for _ in range(WORKERS)]
         os.killpg(stack.pid("worker"), signal.SIGKILL)
         killed_at = datetime.now(UTC)
         for task in tasks:
@@ -71,7 +74,12 @@ def crash(client: Client, stack: Stack, *, times: int, workers: int, bound: str)
         for task in tasks:
             client.tasks.kill(task["task_id"])
             _ended(client, task)
-    return Spans("SIGKILL of a worker to running again", spans, bound)
+    return spans
+
+
+def _worst(what: str, seconds: Sequence[float], *, reach: float) -> Row:
+    note = f"the worst of {len(seconds)}; median {figure(statistics.median(seconds))} s"
+    return within(what, max(seconds), reach=reach, unit="s", note=note)
 
 
 def _running(client: Client, task_type: str, ticks: int) -> Task:

@@ -14,6 +14,9 @@ from tests.web import Web, running_web
 
 _OWN = pytest.StashKey[Path]()
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
+ROOM_BYTES = 6 * 1024**3
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +39,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Removes the folder."""
     if (own := config.stash.get(_OWN, None)) is not None:
         shutil.rmtree(own, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the data of a session's servers lie: in memory, where there is room for it.
+
+    Each test has a database of its own, and each of its indexes would wait for the disk.
+    """
+    if not SHARED_MEMORY.is_dir() or shutil.disk_usage(SHARED_MEMORY).free < ROOM_BYTES:
+        yield tmp_path_factory.mktemp("servers")
+        return
+    with tempfile.TemporaryDirectory(prefix="waybill-tests-", dir=SHARED_MEMORY) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import Final
 
 # Not 127.0.0.1, so that `localhost` is an address which an operator who allows this one refuses.
 ADDRESS: Final = "127.0.0.2"
+NAME: Final = "files.example.org"  # which no server knows: tests resolve it themselves
 MEET_WITHIN_S: Final = 60.0
 DRIP_S: Final = 0.02
 
@@ -119,7 +120,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         [
             *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
             *("-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2"),
-            *("-subj", "/CN=waybill-tests", "-addext", f"subjectAltName=IP:{ADDRESS}"),
+            *("-subj", "/CN=waybill-tests", "-addext", f"subjectAltName=IP:{ADDRESS},DNS:{NAME}"),
         ],
         check=True,
         capture_output=True,

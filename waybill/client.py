@@ -21,9 +21,11 @@ from waybill.groups.document import Documents
 from waybill.groups.key import Keys
 from waybill.groups.migration import Migrations
 from waybill.groups.namespace import Namespaces
+from waybill.groups.run import Runs
 from waybill.groups.stored_object import Objects
 from waybill.groups.task import Tasks
 from waybill.groups.taxonomy import Taxonomies
+from waybill.groups.webhook import Webhooks
 from waybill.types import Health, JsonObject
 
 TIMEOUT_S: Final = 60.0
@@ -44,6 +46,8 @@ class Calls(Group[D]):
         self.clusters = Clusters(driver)
         self.taxonomies = Taxonomies(driver)
         self.migrations = Migrations(driver)
+        self.webhooks = Webhooks(driver)
+        self.runs = Runs(driver)
         self.keys = Keys(driver)
 
     @endpoint

@@ -21,8 +21,11 @@ COMPLETE: Final = "_WAYBILL_COMPLETE"  # set by the shell that asks what may com
 OWN: Final = frozenset({"version", *group.GROUPS, *group.COMMANDS})
 
 
-def build(*, whole: bool = True) -> typer.Typer:
-    """The command with all that the installed packages add to it, or the client's part only."""
+def build(*, whole: bool = True, first: str | None = None) -> typer.Typer:
+    """The command with all that the installed packages add to it, or the client's part only.
+
+    `first` is the word that was typed: only what it names need be there.
+    """
     command = typer.Typer(
         name="waybill",
         help="Durable receipts for long-running Celery jobs.",
@@ -31,16 +34,21 @@ def build(*, whole: bool = True) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
 
+    @command.callback()
+    def waybill() -> None:
+        """A group, however few commands it has."""
+
     @command.command()
     def version() -> None:
         """Print the version."""
         print(__version__)
 
-    group.register(command)
+    group.register(command, only=first if first in OWN else None)
     missing: list[str] = []
+    # Without need its import, which takes a second, is left out.
     for point in entry_points(group=GROUP) if whole else ():
         try:
-            point.load()(command)
+            point.load()(command, first)
         except ModuleNotFoundError as exc:
             missing.append(f"{point.name} (needs {exc.name})")
     if missing:
@@ -51,7 +59,8 @@ def build(*, whole: bool = True) -> typer.Typer:
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit code of the command with these arguments; errors are one sentence on stderr."""
-    command = build(whole=not _is_own(arguments, environment))
+    first = _first_word(arguments, environment)
+    command = build(whole=first not in OWN, first=first)
     try:
         code = command(list(arguments), prog_name="waybill", standalone_mode=False)
     except TyperException as exc:
@@ -70,11 +79,11 @@ def main() -> None:
     sys.exit(run(sys.argv[1:], os.environ))
 
 
-def _is_own(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Whether the server part, whose import takes a second, has no word in this."""
+def _first_word(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """What was typed after `waybill`, also where the shell asks how it may go on."""
     typed = environment.get("_TYPER_COMPLETE_ARGS") or environment.get("COMP_WORDS") or ""
     words = typed.split()[1:-1] if COMPLETE in environment else arguments
-    return bool(words) and words[0] in OWN
+    return words[0] if words else None
 
 
 def _refused(error: TyperException) -> int:

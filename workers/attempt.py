@@ -1,7 +1,7 @@
 """One attempt of one task, as a job sees it: inputs, progress, checkpoint, cancellation."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,8 +17,9 @@ from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
 from app.receipts.write import Effect
-from workers import shutdown
+from workers import outcome, shutdown
 from workers.exit import AbortedError, LeaseLostError, PausedError
+from workers.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -60,11 +61,15 @@ class Attempt:
         self.number = receipt.attempt
         self.checkpoint = receipt.checkpoint
         self.worker = holder.worker
+        self.outcome: Outcome | None = None  # once it is stored how this attempt ended
         self._token = holder.token
         self._suspendable = suspendable
         self._ledger = ledger
         self._heard_at_s = self._reported_at_s = time.monotonic()
         self._progress = _resume(receipt.progress, at=datetime.now(UTC))
+        # What an attempt before this one did, if this one goes on from there.
+        self._rows_before = 0 if receipt.checkpoint is None else _rows(self._progress)
+        self._rows_done: int | None = None
 
     def progress(
         self, done: int, total: int | None = None, *, errors: int = 0, checkpoint: object = None
@@ -80,6 +85,8 @@ class Attempt:
         is_due = time.monotonic() - self._reported_at_s >= REPORT_INTERVAL_S
         if is_due or checkpoint is not None or done == total:
             self._report(done, total, errors, checkpoint, None)
+        else:
+            self._count(done, errors)
 
     def commit(
         self,
@@ -116,10 +123,14 @@ class Attempt:
             )
         )
         self._progress = progress
+        self._count(done, errors)
         self._reported_at_s = time.monotonic()
         self._roll_up()
         if checkpoint is not None and done != total:
             self._leave_if_asked()
+
+    def _count(self, done: int, errors: int) -> None:
+        self._rows_done = max(0, done - errors - self._rows_before)
 
     def _leave_if_asked(self) -> None:
         self.raise_if_aborted()
@@ -168,14 +179,18 @@ class Attempt:
         """Stores the children, gives the lease up to them, and sends their messages."""
         at = datetime.now(UTC)
         families = self._ledger.families
-        units = families.create_children(self.receipt, plan.task_type, plan.pieces, at=at)
+        pieces = _Counted(plan.pieces)
+        units = families.create_children(self.receipt, plan.task_type, pieces, at=at)
         self._wake_children()
         self._take(families.fan_out(self.receipt, self._token, units=units))
+        self.outcome = outcome.of_plan(pieces.count)
         self._start_children()
 
     def end(self, ending: Ending) -> Receipt | None:
         """Ends the task, or None: the lease is gone. The last child calls its parent."""
         ended = self._ledger.receipts.finish(self.task_id, self._token, ending, worker=self.worker)
+        if ended is not None:
+            self.outcome = outcome.of_ending(ending, self._rows_done)
         if ended is not None and ending.status is not TaskStatusEnum.COMPLETED:
             # It may have ended while it was planning: its children have nobody to work for.
             reason = f"the parent task is {ended.status}"
@@ -201,6 +216,7 @@ class Attempt:
             )
             receipt = self._ledger.receipts.give_back(self.task_id, self._token, move)
             if receipt is not None:
+                self.outcome = outcome.of_pause(str(paused), self._rows_done)
                 self._make_room(receipt)
                 return receipt
         return None
@@ -208,12 +224,15 @@ class Attempt:
     def give_back(self, move: Move, *, delay: timedelta) -> Receipt | None:
         """Returns the task for another attempt after `delay`, or None: the lease is gone."""
         if self.receipt.fanned_out:
-            return self._ledger.families.release(self.task_id, self._token)
-        guard = {"lease.token": self._token}
-        receipt = self._ledger.receipts.requeue(
-            self.task_id, move, guard=guard, delay=delay, token=self._token
-        )
-        self._make_room(receipt)
+            receipt = self._ledger.families.release(self.task_id, self._token)
+        else:
+            guard = {"lease.token": self._token}
+            receipt = self._ledger.receipts.requeue(
+                self.task_id, move, guard=guard, delay=delay, token=self._token
+            )
+            self._make_room(receipt)
+        if receipt is not None:
+            self.outcome = Outcome(False, move.reason, self._rows_done)
         return receipt
 
     def _make_room(self, left: Receipt | None) -> None:
@@ -254,6 +273,23 @@ class Attempt:
             raise LeaseLostError(f"The lease on task '{self.task_id}' was lost.")
         self._heard_at_s = time.monotonic()
         self.receipt = receipt
+
+
+class _Counted:
+    """The pieces, and how many they were."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._pieces = pieces
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Piece]:
+        for piece in self._pieces:
+            self.count += 1
+            yield piece
+
+
+def _rows(progress: Progress) -> int:
+    return progress.done - progress.errors
 
 
 def _resume(stored: Progress | None, *, at: datetime) -> Progress:

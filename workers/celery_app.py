@@ -1,20 +1,14 @@
-"""The one Celery object of the workers, Beat and Flower.
+"""The one Celery object of the workers; Beat and Flower do with a lighter one (`clock_app`)."""
 
-Importing it opens no connection and reads no environment: Celery asks for the configuration
-when it first needs it.
-"""
+import gc
 
-from typing import Any
-
-from celery import Celery, signals
+from celery import signals
 
 from app import tracing
-from app.broker import CONTROL_QUEUE, celery_configuration
-from app.log import configure_logging
-from app.settings import load_settings
-from beat_schedule import BEAT_SCHEDULE
-from workers import shutdown
+from workers import process, shutdown
+from workers.celery_object import make_app
 from workers.lease_keeper import LeaseKeeper
+from workers.run_drain import RunDrain
 
 JOB_MODULES = (
     "workers.jobs.batch",
@@ -25,28 +19,13 @@ JOB_MODULES = (
     "workers.jobs.migration",
     "workers.control",
     "workers.maintenance",
+    "workers.webhooks",
+    "workers.handlers",
 )
 
-
-def _configuration() -> dict[str, Any]:
-    settings = load_settings()
-    return {
-        **celery_configuration(settings),
-        "beat_schedule": BEAT_SCHEDULE,
-        "imports": (*JOB_MODULES, *settings.imports),
-    }
-
-
-app = Celery("waybill")
-app.add_defaults(_configuration)
+app = make_app(*JOB_MODULES, with_jobs=True)
 app.steps["worker"].add(LeaseKeeper)
-
-
-@signals.beat_init.connect
-def _beat_once(**_: object) -> None:
-    """Beat's first tick comes an interval after its start; health need not wait for it."""
-    tick = BEAT_SCHEDULE["heartbeat"]
-    app.send_task(str(tick["task"]), queue=CONTROL_QUEUE, ignore_result=True)
+app.steps["worker"].add(RunDrain)
 
 
 @signals.worker_ready.connect
@@ -59,11 +38,18 @@ def _tell_children(**_: object) -> None:
     shutdown.begin()
 
 
+@signals.worker_process_init.connect
+def _spare_what_is_loaded(**_: object) -> None:
+    """Python collects all generations only once the new objects are a quarter of the old ones. The
+    old are the loaded libraries; until then the exceptions of failed jobs, which Celery leaves in
+    cycles with their tracebacks, were 100 MiB a child.
+    """
+    gc.freeze()
+    gc.collect()  # of nothing: Python learns by it how little is old from now on
+
+
 @signals.worker_process_shutdown.connect
-def _send_spans(**_: object) -> None:
+@signals.worker_shutdown.connect
+def _send_what_is_left(**_: object) -> None:
+    process.flush()
     tracing.stop()
-
-
-@signals.setup_logging.connect
-def _configure_logging(**_: object) -> None:
-    configure_logging(load_settings())

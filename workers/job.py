@@ -92,7 +92,8 @@ class Job(AbortableTask):
     def _carry_out(self, attempt: Attempt) -> None:
         self.request.update(attempt=attempt)
         try:
-            self._run_to_an_end(attempt)
+            with process.current(self.app).runs.recorded(attempt):
+                self._run_to_an_end(attempt)
         except LeaseLostError as exc:
             log.warning("task.lease_lost", task_id=attempt.task_id, error=str(exc))
             tracing.fail(str(exc))

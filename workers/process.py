@@ -1,4 +1,4 @@
-"""What one worker process has open: settings, MongoDB and the receipts.
+"""What one worker process has open: settings, MongoDB, the receipts, and the spool of its runs.
 
 Opened at first use, so never before a fork: a client does not survive one. A child that is
 forked later forgets what its parent had open and opens its own.
@@ -9,7 +9,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 
 from celery import Celery
 from pymongo.database import Database
@@ -17,6 +17,7 @@ from pymongo.database import Database
 from app.database import Document, connect
 from app.receipts.ledger import Ledger
 from app.settings import Settings, load_settings
+from workers.run_record import RunRecorder
 
 # How long a transition or report of a job outlasts a MongoDB that is away.
 PATIENCE: Final = timedelta(seconds=60)
@@ -32,6 +33,13 @@ class WorkerProcess:
     settings: Settings
     database: Database[Document]
     ledger: Ledger
+    runs: RunRecorder
+
+    @classmethod
+    def of(cls, settings: Settings, database: Database[Document], ledger: Ledger) -> Self:
+        """One over stores that are open; its spool opens with the first run."""
+        runs = RunRecorder.open(settings, ledger.cache.tally)
+        return cls(settings, database, ledger, runs)
 
 
 _opened: dict[int, WorkerProcess] = {}
@@ -48,8 +56,15 @@ def current(celery: Celery) -> WorkerProcess:
         return _opened[pid]
 
 
+def flush() -> None:
+    """Returns when the copies of receipts are written that this process has had to write."""
+    opened = _opened.get(os.getpid())
+    if opened is not None:
+        opened.ledger.cache.flush()
+
+
 def _open(celery: Celery) -> WorkerProcess:
     settings = load_settings()
     database = connect(settings, role="worker", wait_s=5, answer_s=30)
-    ledger = Ledger.open(settings, database, celery, patience=PATIENCE)
-    return WorkerProcess(settings, database, ledger)
+    ledger = Ledger.open(settings, database, celery, patience=PATIENCE, writes_behind=True)
+    return WorkerProcess.of(settings, database, ledger)

@@ -15,8 +15,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
 
+from app.receipts.copy_reader import AWAY
 from app.receipts.pause import Pause
-from app.receipts.reading import AWAY
 from app.settings import Settings, required
 
 KEY_PREFIX: Final = "waybill:rate:"

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from app.api import callback
 from app.api.batch import find_batch
 from app.api.shape.task import Task
 from app.api.task_control import kill
@@ -28,10 +29,11 @@ Reason = Annotated[str | None, Query(max_length=MAX_REASON)]  # where the public
 
 
 class SubmitBatch(Body):
-    """Nothing to say: the draft has it all."""
+    """The draft has it all, but who is to be told of the end."""
 
-    model_config = example({})
+    model_config = example({}, {"webhook_url": "https://example.com/waybill"})
 
+    webhook_url: callback.CallbackUrl | None = None
     include_processing_history: On = True  # the public client always sends it
 
 
@@ -42,6 +44,7 @@ class RetryBatch(Body):
 
     model_config = example({})
 
+    webhook_url: callback.CallbackUrl | None = None
     retry_mode: Literal["transient_only", "all"] = "all"
     max_retry_count: Literal[3] = 3
 
@@ -68,11 +71,14 @@ def submit_batch(
     stores: Held,
     body: SubmitBatch | None = None,
 ) -> JsonObject:
-    """The task that processes the batch; a second submit gives the same one."""
+    """The task that processes the batch; a second submit gives the same one, and changes nothing
+    of it.
+    """
+    url = callback.checked(body.webhook_url if body else None, stores.settings, "body")
     batch = find_batch(stores, caller, bucket_identifier, batch_id)
     if batch.task_id is not None:
         return _task_of(stores, batch).to_json()
-    return _start(stores, batch, caller)
+    return _start(stores, batch, caller, url)
 
 
 @router.post(
@@ -89,6 +95,7 @@ def retry_batch(
     body: RetryBatch | None = None,
 ) -> JsonObject:
     """A new task for a batch whose last one ended, linked to that one."""
+    url = callback.checked(body.webhook_url if body else None, stores.settings, "body")
     batch = find_batch(stores, caller, bucket_identifier, batch_id)
     if batch.task_id is None:
         raise BadRequestError("The batch was never submitted: submit it")
@@ -97,7 +104,7 @@ def retry_batch(
         return receipt.to_json()
     if receipt is not None and not receipt.is_terminal:
         raise AlreadyExistsError(f"The batch is {receipt.status}: only one that ended is retried")
-    return _start(stores, batch, caller)
+    return _start(stores, batch, caller, url)
 
 
 @router.post("/buckets/{bucket_identifier}/batches/{batch_id}/cancel", responses=answers(Task))
@@ -133,7 +140,8 @@ def _plan(stores: Stores, batch: Batch) -> Plan:
     return Plan(collection_ids, stores.settings.chunk_objects)
 
 
-def _start(stores: Stores, batch: Batch, caller: Caller) -> JsonObject:
+def _start(stores: Stores, batch: Batch, caller: Caller, callback_url: str | None) -> JsonObject:
+    plan = _plan(stores, batch)
     task = NewTask(
         task_type=TASK_TYPE,
         namespace_id=batch.namespace_id,
@@ -142,12 +150,14 @@ def _start(stores: Stores, batch: Batch, caller: Caller) -> JsonObject:
         additional_data={
             "batch_id": batch.batch_id,
             "bucket_id": batch.bucket_id,
+            "collection_ids": list(plan.collection_ids),
             "request_id": current_request_id(),
             **({"retry_of": batch.task_id} if batch.task_id else {}),
         },
         max_attempts=stores.settings.max_attempts,
+        callback_url=callback_url,
     )
-    return stores.batches.submit(batch, _plan(stores, batch), task, stores.ledger).to_json()
+    return stores.batches.submit(batch, plan, task, stores.ledger).to_json()
 
 
 def _task_of(stores: Stores, batch: Batch) -> Receipt:

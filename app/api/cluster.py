@@ -54,7 +54,9 @@ def create_cluster(body: CreateCluster, caller: Writer, stores: Held) -> JsonObj
         metadata=body.metadata,
         definition=definition_of(stores, caller.namespace_id, body),
     )
-    return _described(stores, stores.clusters.create(caller.namespace_id, new))
+    created = stores.clusters.create(caller.namespace_id, new)
+    stores.ledger.cache.nudge()
+    return _described(stores, created)
 
 
 @router.post("/list", responses=answers(shape.ClusterPage))
@@ -109,7 +111,9 @@ def patch_cluster(
     before = found.definition.to_json()
     after = _changed(found.definition, body).to_json()
     changes |= {key: value for key, value in after.items() if value != before[key]}
-    return _described(stores, stores.clusters.change(found, changes))
+    changed = stores.clusters.change(found, changes)
+    stores.ledger.cache.nudge()
+    return _described(stores, changed)
 
 
 @router.delete(
@@ -120,6 +124,7 @@ def remove_cluster(cluster_identifier: str, caller: Deleter, stores: Held) -> Js
     """Deletes the cluster and all that its executions found."""
     found = stores.clusters.get(cluster_identifier, namespace_id=caller.namespace_id)
     delete_cluster(stores.clusters, stores.cluster_runs, cluster=found)
+    stores.ledger.cache.nudge()
     return {"success": True, "message": f"The cluster '{found.cluster_name}' is deleted"}
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from app.api.callback import CallbackUrl
 from app.clusters.definition import (
     ClusterType,
     ProjectionMethod,
@@ -181,6 +182,7 @@ class ExecuteCluster(Body):
     mode: Literal["full"] = "full"
     filters: Filters | None = None
     sample_size: SampleSize | None = None
+    webhook_url: CallbackUrl | None = None
     # The public client's, at what it sends or means by leaving them out.
     assignment_threshold: float = Field(0.5, ge=0.5, le=0.5)
     vis_n_components: Literal[2] | None = None

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 
+from app.api import callback
 from app.api.cluster_answer import run_json
 from app.api.cluster_body import CancelExecution, ExecuteCluster
 from app.api.cluster_check import check_filters, check_source, collections_of
@@ -58,8 +59,9 @@ def execute_cluster(
     cluster_identifier: str, caller: Writer, stores: Held, body: ExecuteCluster | None = None
 ) -> JsonObject:
     """The task that groups the documents as they are when it runs."""
-    cluster = stores.clusters.get(cluster_identifier, namespace_id=caller.namespace_id)
     body = body or ExecuteCluster()
+    url = callback.checked(body.webhook_url, stores.settings, "body")
+    cluster = stores.clusters.get(cluster_identifier, namespace_id=caller.namespace_id)
     definition = cluster.definition
     if body.sample_size is not None and definition.vector is None:
         message = "sample_size is of clusters by vectors: this one groups by values"
@@ -73,6 +75,7 @@ def execute_cluster(
         filters=body.filters,
         sample_size=body.sample_size,
         notes={"request_id": current_request_id()},
+        callback_url=url,
     )
     return submit_execution(
         stores.clusters, stores.cluster_runs, stores.ledger, cluster=cluster, order=order

@@ -140,7 +140,9 @@ def create_collection(body: CreateCollection, caller: Writer, stores: Held) -> J
             body.cluster_applications,
         ),
     )
-    return _described(stores, stores.collections.create(caller.namespace_id, new))
+    created = stores.collections.create(caller.namespace_id, new)
+    stores.ledger.cache.nudge()
+    return _described(stores, created)
 
 
 @router.post("/list", responses=answers(shape.CollectionPage))
@@ -189,7 +191,9 @@ def patch_collection(
     )
     stored = stored_applications(applications)
     changes |= {name: value for name, value in stored.items() if name in changes}
-    return _described(stores, stores.collections.change(found, changes))
+    changed = stores.collections.change(found, changes)
+    stores.ledger.cache.nudge()
+    return _described(stores, changed)
 
 
 @router.delete(
@@ -200,6 +204,7 @@ def delete_collection(collection_identifier: str, caller: Deleter, stores: Held)
     """Deletes a collection that holds no documents."""
     found = stores.collections.get(collection_identifier, namespace_id=caller.namespace_id)
     stores.collections.delete_empty(found)
+    stores.ledger.cache.nudge()
     return {"success": True, "message": f"The collection '{found.collection_name}' is deleted"}
 
 

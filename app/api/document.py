@@ -2,12 +2,13 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app.api.shape import document as shape
 from app.http.answer import answers
 from app.http.body import Body, Flag, Integer, JsonObject, Off
+from app.http.cached import HEADER, cached
 from app.http.caller import Caller, Reader
 from app.http.example import example
 from app.http.filtering import Filters
@@ -21,6 +22,7 @@ from app.stores import Held, Stores
 router = APIRouter(prefix="/v1/collections/{collection_identifier}/documents", tags=["documents"])
 
 DEFAULT_GROUPS: Final = 100
+CACHED: Final = (HEADER,)
 
 Alias = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -86,7 +88,7 @@ class AggregateDocuments(Body):
     limit: Integer = Field(default=DEFAULT_GROUPS, ge=1, le=MAX_GROUPS)
 
 
-@router.post("/list", responses=answers(shape.DocumentPage))
+@router.post("/list", responses=answers(shape.DocumentPage, headers=CACHED))
 def list_documents(
     collection_identifier: str,
     request: Request,
@@ -94,51 +96,75 @@ def list_documents(
     stores: Held,
     params: Annotated[DocumentParams, Query()],
     body: ListDocuments | None = None,
-) -> JsonObject:
+) -> Response:
     """A page of the collection's documents, the newest first; vectors only when asked for."""
     collection = _collection(stores, caller, collection_identifier)
     vectors = params.include_vectors or params.return_vectors
     vectors = vectors or (body is not None and body.return_vectors)
-    page = stores.documents.list(collection, list_query(params, body), vectors=vectors)
-    return envelope(request, page.map(to_json))
+    query = list_query(params, body)
+
+    def page() -> JsonObject:
+        found = stores.documents.list(collection, query, vectors=vectors)
+        return envelope(request, found.map(to_json))
+
+    return cached(request, stores, collection, body, page)
 
 
-@router.get("", responses=answers(shape.DocumentPage))
+@router.get("", responses=answers(shape.DocumentPage, headers=CACHED))
 def get_documents(
     collection_identifier: str,
     request: Request,
     caller: Reader,
     stores: Held,
     params: Annotated[DocumentParams, Query()],
-) -> JsonObject:
+) -> Response:
     """The same list without filters."""
     return list_documents(collection_identifier, request, caller, stores, params)
 
 
-@router.post("/count", responses=answers(shape.DocumentCount))
+@router.post("/count", responses=answers(shape.DocumentCount, headers=CACHED))
 def count_documents(
-    collection_identifier: str, caller: Reader, stores: Held, body: CountDocuments | None = None
-) -> JsonObject:
+    collection_identifier: str,
+    request: Request,
+    caller: Reader,
+    stores: Held,
+    body: CountDocuments | None = None,
+) -> Response:
     """How many documents the filters select."""
     collection = _collection(stores, caller, collection_identifier)
-    count = stores.documents.count(collection, body.filters if body else None)
-    return {"collection_id": collection.collection_id, "count": count}
+
+    def counted() -> JsonObject:
+        count = stores.documents.count(collection, body.filters if body else None)
+        return {"collection_id": collection.collection_id, "count": count}
+
+    return cached(request, stores, collection, body, counted)
 
 
-@router.get("/count", responses=answers(shape.DocumentCount))
-def get_document_count(collection_identifier: str, caller: Reader, stores: Held) -> JsonObject:
+@router.get("/count", responses=answers(shape.DocumentCount, headers=CACHED))
+def get_document_count(
+    collection_identifier: str, request: Request, caller: Reader, stores: Held
+) -> Response:
     """How many documents there are."""
-    return count_documents(collection_identifier, caller, stores)
+    return count_documents(collection_identifier, request, caller, stores)
 
 
-@router.post("/aggregate", responses=answers(shape.DocumentGroups))
+@router.post("/aggregate", responses=answers(shape.DocumentGroups, headers=CACHED))
 def aggregate_documents(
-    collection_identifier: str, body: AggregateDocuments, caller: Reader, stores: Held
-) -> JsonObject:
+    collection_identifier: str,
+    request: Request,
+    body: AggregateDocuments,
+    caller: Reader,
+    stores: Held,
+) -> Response:
     """Counts, sums, averages, least and greatest values of groups of documents."""
     collection = _collection(stores, caller, collection_identifier)
-    groups, total = stores.documents.aggregate(collection, _aggregation(body), body.filters)
-    return {"results": [group.to_json() for group in groups], "total_groups": total}
+    aggregation = _aggregation(body)
+
+    def computed() -> JsonObject:
+        groups, total = stores.documents.aggregate(collection, aggregation, body.filters)
+        return {"results": [group.to_json() for group in groups], "total_groups": total}
+
+    return cached(request, stores, collection, body, computed)
 
 
 @router.get("/{document_id}", responses=answers(shape.Document))

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from app.access.key import ApiKey
+from app.api import callback
 from app.api.migration_access import (
     AdminKey,
     current_status,
@@ -159,6 +160,7 @@ def _created(stores: Stores, key: ApiKey, migration_id: str, body: CreateMigrati
 
 def _config(stores: Stores, key: ApiKey, asked: ConfigBody) -> MigrationConfig | Finding:
     """The configuration with the ids of its namespaces, or which of these there is not."""
+    callback.checked(asked.webhook_url, stores.settings, "body", "config")
     source = find_namespace(stores, key, asked.source_namespace_id)
     if source is None:
         return SOURCE_MISSING

@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from app.api.callback import CallbackUrl
 from app.api.migration_word import ASKED, PublicWord
 from app.http.body import Body, Flag, Integer, JsonObject, Metadata, Name, Off, On
 from app.http.example import example
@@ -117,7 +118,7 @@ class ConfigKeys(Body):
     retriever_options: RetrieverOptions | None = None
     preserve_resource_ids: Off = False
     dry_run: Flag = False
-    webhook_url: None = None
+    webhook_url: CallbackUrl | None = None
 
 
 class ConfigBody(ConfigKeys):
@@ -153,6 +154,7 @@ class ConfigBody(ConfigKeys):
             filters=(self.filters or FilterBody()).to_value(),
             step_rows=options.batch_size,
             dry_run=self.dry_run,
+            webhook_url=self.webhook_url,
         )
 
 

@@ -176,6 +176,7 @@ def _task(stores: Stores, migration: Migration, key: ApiKey, task_type: str) -> 
             "request_id": current_request_id(),
         },
         max_attempts=stores.settings.max_attempts,
+        callback_url=migration.config.webhook_url if task_type == RUN_TYPE else None,
     )
 
 

@@ -97,7 +97,9 @@ def create_object(
         stored = _ingestion(stores, bucket).prepare(_new(body), datetime.now(UTC))
     except InvalidError as exc:
         raise InvalidError([_within(("body",), each) for each in exc.problems]) from exc
-    return to_json(without_content(stores.objects.insert(bucket, stored)))
+    inserted = stores.objects.insert(bucket, stored)
+    stores.ledger.cache.nudge()
+    return to_json(without_content(inserted))
 
 
 def _readable(request: Request, response: Response) -> None:
@@ -134,6 +136,7 @@ def create_objects(
         index = positions[position]
         errors[index] = taken(bucket)
         del prepared[index]
+    stores.ledger.cache.nudge()
     return partial_answer(
         [
             {**to_json(without_content(stored)), "object_index": index}
@@ -182,6 +185,7 @@ def delete_object(
 ) -> JsonObject:
     """Deletes the object; documents that were made of it stay."""
     stores.objects.delete(_bucket(stores, caller, bucket_identifier), object_id)
+    stores.ledger.cache.nudge()
     return {"success": True, "message": f"The object '{object_id}' is deleted"}
 
 

@@ -17,6 +17,7 @@ Every failed answer has one shape, `Problem`. A POST that creates or submits tak
 
 TAGS: Final = [
     {"name": "tasks", "description": "Run requests and their receipts."},
+    {"name": "runs", "description": "What ran, how long and how well: a row for each attempt."},
     {"name": "batches", "description": "Objects of a bucket on their way to documents."},
     {"name": "namespaces", "description": "Tenants: everything else belongs to exactly one."},
     {"name": "buckets", "description": "Sets of objects under one schema."},
@@ -26,6 +27,7 @@ TAGS: Final = [
     {"name": "clusters", "description": "Documents grouped by their vectors or their values."},
     {"name": "taxonomies", "description": "Nodes, and the documents assigned to them."},
     {"name": "migrations", "description": "A namespace copied, extended or extracted anew."},
+    {"name": "webhooks", "description": "Endpoints that are told of events, and their log."},
     {"name": "keys", "description": "API keys: permissions, scopes, rotation. For admin keys."},
     {"name": "health", "description": "Whether every part answers. Open without a key."},
 ]

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from app.api import callback
 from app.api.shape import task as shape
 from app.errors import CallerError, InvalidError
 from app.http.answer import answers
@@ -24,6 +25,7 @@ from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.write import BRIEF
 from app.resources.task import FIELDS
+from app.settings import Settings
 from app.stores import Held
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=IdempotentRoute)
@@ -54,6 +56,7 @@ class SubmittedTask(Body):
     task_type: str = Field(min_length=1, max_length=200)
     inputs: Values = Field(default_factory=list)
     additional_data: Metadata = Field(default_factory=dict)
+    webhook_url: callback.CallbackUrl | None = None
 
 
 class SubmitBody(Body):
@@ -120,6 +123,8 @@ def submit_tasks(body: SubmitBody, caller: Writer, stores: Held) -> dict[str, ob
             errors[index] = InvalidError.at("tasks", index, "task_type", message=message)
         elif (flaw := _flaw(task)) is not None:
             errors[index] = InvalidError.at("tasks", index, message=f"The task's content {flaw}")
+        elif (refusal := _refusal(task, stores.settings, index)) is not None:
+            errors[index] = refusal
         else:
             accepted.append(_new_task(task, kind, caller, place=str(index)))
     receipts = stores.ledger.submission.accept(accepted) if accepted else []
@@ -133,6 +138,14 @@ def _flaw(task: SubmittedTask) -> str | None:
     return storable_flaw([task.inputs, task.additional_data])
 
 
+def _refusal(task: SubmittedTask, settings: Settings, index: int) -> InvalidError | None:
+    try:
+        callback.checked(task.webhook_url, settings, "tasks", index)
+    except InvalidError as exc:
+        return exc
+    return None
+
+
 def _new_task(task: SubmittedTask, kind: JobType, caller: Caller, *, place: str) -> NewTask:
     return NewTask(
         task_type=kind.name,
@@ -143,4 +156,5 @@ def _new_task(task: SubmittedTask, kind: JobType, caller: Caller, *, place: str)
         max_attempts=kind.max_attempts,
         queue=kind.queue,
         place=place,
+        callback_url=task.webhook_url,
     )

@@ -98,7 +98,9 @@ def create_taxonomy(body: CreateTaxonomy, caller: Writer, stores: Held) -> JsonO
         body.metadata or {},
         read_config(body.configuration, caller, stores),
     )
-    return stores.taxonomies.create(caller.namespace_id, new).to_json()
+    created = stores.taxonomies.create(caller.namespace_id, new)
+    stores.ledger.cache.nudge()
+    return created.to_json()
 
 
 @router.post("/list", responses=answers(shape.TaxonomyPage))
@@ -144,7 +146,9 @@ def patch_taxonomy(
     if changes.get("taxonomy_name", "") is None:
         raise InvalidError.at("body", "taxonomy_name", message="a taxonomy keeps having a name")
     _check_name(body.taxonomy_name or "")
-    return stores.taxonomies.change(found, changes).to_json()
+    changed = stores.taxonomies.change(found, changes)
+    stores.ledger.cache.nudge()
+    return changed.to_json()
 
 
 @router.delete(
@@ -154,6 +158,7 @@ def delete_taxonomy(taxonomy_identifier: str, caller: Deleter, stores: Held) -> 
     """Deletes the taxonomy with all versions; what it assigned stays where it is."""
     found = find_taxonomy(stores, caller, taxonomy_identifier)
     stores.materializations.delete_taxonomy(found)
+    stores.ledger.cache.nudge()
     return {"success": True, "message": f"The taxonomy '{found.taxonomy_name}' is deleted"}
 
 
@@ -179,7 +184,9 @@ def add_version(
     """A new version; what was assigned before stays until the taxonomy is materialized again."""
     found = find_taxonomy(stores, caller, taxonomy_identifier)
     config = read_config(body.configuration, caller, stores)
-    return stores.taxonomies.add_version(found, config).to_json()
+    added = stores.taxonomies.add_version(found, config)
+    stores.ledger.cache.nudge()
+    return added.to_json()
 
 
 def find_taxonomy(

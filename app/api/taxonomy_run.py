@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter
 from pydantic import AfterValidator, Field
 
+from app.api import callback
 from app.api.shape import taxonomy as shape
 from app.api.shape.task import Task
 from app.api.taxonomy import Version, find_taxonomy, materializing
@@ -104,6 +105,7 @@ class MaterializeTaxonomy(Body):
     filters: Filters | None = None
     version: Integer | None = Field(None, ge=1)
     batch_size: Integer = Field(MAX_CHUNK, ge=1, le=MAX_CHUNK)
+    webhook_url: callback.CallbackUrl | None = None
 
 
 class ApplyTaxonomy(Body):
@@ -118,6 +120,7 @@ class ApplyTaxonomy(Body):
     scroll_filters: Filters | None = None
     version: Integer | None = Field(None, ge=1)
     batch_size: Integer = Field(MAX_CHUNK, ge=1, le=MAX_CHUNK)
+    webhook_url: callback.CallbackUrl | None = None
     parallelism: Integer = Field(4, ge=1, le=20)
     budget_limits: Unsupported = None
 
@@ -170,11 +173,12 @@ def materialize_taxonomy(
     What an earlier task of the taxonomy assigned there is replaced. While one is open, a second
     call gives the same task.
     """
+    url = callback.checked(body.webhook_url, stores.settings, "body")
     taxonomy = find_taxonomy(stores, caller, taxonomy_identifier, body.version)
     wanted = Wanted(
         taxonomy, body.collection_id, body.target_collection_id, body.filters, body.batch_size
     )
-    return _submit(stores, caller, wanted).to_json()
+    return _submit(stores, caller, wanted, url).to_json()
 
 
 @router.post(
@@ -187,6 +191,7 @@ def apply_taxonomy(
     collection_identifier: str, body: ApplyTaxonomy, caller: Writer, stores: Held
 ) -> JsonObject:
     """The same, asked of the collection."""
+    url = callback.checked(body.webhook_url, stores.settings, "body")
     collection = stores.collections.get(collection_identifier, namespace_id=caller.namespace_id)
     taxonomy = find_taxonomy(stores, caller, body.taxonomy_id, body.version)
     wanted = Wanted(
@@ -196,7 +201,7 @@ def apply_taxonomy(
         body.scroll_filters,
         body.batch_size,
     )
-    receipt = _submit(stores, caller, wanted)
+    receipt = _submit(stores, caller, wanted, url)
     return {
         "task_id": receipt.task_id,
         "status": receipt.status.value,
@@ -206,8 +211,9 @@ def apply_taxonomy(
     }
 
 
-def _submit(stores: Stores, caller: Caller, wanted: Wanted) -> Receipt:
-    submitter = Submitter(caller.actor, stores.settings.max_attempts, current_request_id())
+def _submit(stores: Stores, caller: Caller, wanted: Wanted, url: str | None) -> Receipt:
+    attempts = stores.settings.max_attempts
+    submitter = Submitter(caller.actor, attempts, current_request_id(), callback_url=url)
     return materializing(stores).submit(wanted, submitter)
 
 

@@ -24,7 +24,7 @@ _RECEIPT: Final = dict.fromkeys(
         *("namespace_id", "queue", "status", "created_at", "updated_at", "ended_at", "expire_at"),
         *("attempt", "max_attempts", "returns", "version", "published_at", "not_before"),
         *("parent_task_id", "ordinal", "units", "fan_out", "lease", "last_token"),
-        *("cancellation", "suspension", "admission"),
+        *("cancellation", "suspension", "admission", "told", "untold_since"),
         *(f"history.{name}" for name in ("seq", "from", "to", "at", "attempt")),
     ),
     1,

@@ -38,6 +38,8 @@ YOUNGER: Final[Shape] = {
     "returns": int,
     "last_token": _TEXT,
     "admission": dict,
+    "told": int,
+    "untold_since": datetime,
 }
 CHILD: Final[Shape] = {"ordinal": int, "units": int}
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from app.audit import ending, history, lease
+from app.audit import ending, history, lease, telling
 from app.audit.violation import Rule
 from app.database import Document
 
@@ -21,6 +21,7 @@ _RULES: Final[Sequence[tuple[Rule, Callable[[Document], str | None]]]] = (
     (Rule.TWO_LEASES, lease.second_holder),
     (Rule.LEASE_ON_IDLE_TASK, lease.idle_lease),
     (Rule.RUNNING_WITHOUT_LEASE, lease.missing_lease),
+    (Rule.UNTOLD, telling.untold),
 )
 
 

@@ -17,12 +17,14 @@ from app.audit.effect import KINDS, EffectKind, stale, unreceipted
 from app.audit.receipt_round import ReceiptRound
 from app.audit.report import Findings, Report
 from app.audit.shape import receipt_flaw, shape_flaw
+from app.audit.telling_round import CHECKED as TOLD
+from app.audit.telling_round import TellingRound
 from app.audit.violation import Rule
 from app.database import Document
 
 LISTED: Final = 20
 COPIES: Final = "copies"
-CHECKED: Final = ("receipts", "transitions", *(kind.collection for kind in KINDS), COPIES)
+CHECKED: Final = ("receipts", "transitions", *(kind.collection for kind in KINDS), TOLD, COPIES)
 
 
 def verify(
@@ -45,6 +47,7 @@ def verify(
     ReceiptRound(archive, copies, findings, bounds).run()
     for kind in KINDS:
         _effects(kind, archive, findings, bounds)
+    TellingRound(database, findings, bounds).run()
     if copies is not None:
         _copies(copies, archive, findings, bounds)
     return findings.report()

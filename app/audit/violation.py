@@ -31,6 +31,9 @@ class Rule(StrEnum):
     STALE_EFFECT = "stale-effect"
     DOUBLE_EFFECT = "double-effect"
     EFFECT_WITHOUT_RECEIPT = "effect-without-receipt"
+    UNTOLD = "untold"
+    FORGOTTEN_DELIVERY = "forgotten-delivery"
+    GAP_IN_LOG = "gap-in-log"
     COPY_AHEAD = "copy-ahead"
     COPY_DIFFERS = "copy-differs"
     COPY_WITHOUT_RECEIPT = "copy-without-receipt"
@@ -62,7 +65,8 @@ PROMISES: Final[dict[Rule, str]] = {
     Rule.RUNNING_WITHOUT_LEASE: "A running task has a lease, unless its children do the work.",
     Rule.OVERDUE: (
         "Nothing waits much longer than it should: lost leases are taken back, due tasks have "
-        "messages, what was asked is carried out, and parents whose children ended are called."
+        "messages, what was asked is carried out, parents whose children ended are called, and "
+        "others are told of what happened."
     ),
     Rule.OVER_QUOTA: (
         "No namespace has more tasks let in at once than its quota had room for since its last "
@@ -78,6 +82,9 @@ PROMISES: Final[dict[Rule, str]] = {
     Rule.STALE_EFFECT: "What an attempt writes is written before that attempt ends.",
     Rule.DOUBLE_EFFECT: "Each effect is stored once.",
     Rule.EFFECT_WITHOUT_RECEIPT: "The task that wrote an effect lately has a receipt.",
+    Rule.UNTOLD: "What happened to a task was told to others, or is found by who tells them.",
+    Rule.FORGOTTEN_DELIVERY: "Somebody looks at each open delivery when it is due.",
+    Rule.GAP_IN_LOG: "A delivery's log has each of its attempts, and how it ended.",
     Rule.COPY_AHEAD: "No copy in Redis is newer than the truth.",
     Rule.COPY_DIFFERS: "A copy in Redis says what the truth said at its version.",
     Rule.COPY_WITHOUT_RECEIPT: "A copy in Redis is one of a receipt.",

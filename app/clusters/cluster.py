@@ -11,8 +11,12 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from app.clusters.definition import ClusterType, Definition
-from app.database import Document, insert_once
+from app.database import Document
 from app.errors import AlreadyExistsError, NotFoundError
+from app.events.insertion import insert_told
+from app.events.outbox import OutboxStore
+from app.events.resource import Kind as Told
+from app.events.resource import Thing, change, creation
 from app.identity import new_id
 from app.query.field import Field, FieldSet, Kind
 from app.query.page import ListQuery, Page, list_page
@@ -104,7 +108,7 @@ class ClusterStore:
     """The collection `clusters`; every name is its namespace's own."""
 
     def __init__(self, database: Database[Document]) -> None:
-        self.database = database
+        self.outbox = OutboxStore(database)
         self._clusters = database[COLLECTION]
 
     def ensure_indexes(self) -> None:
@@ -127,9 +131,11 @@ class ClusterStore:
             "updated_at": at,
         }
         try:
-            return Cluster.from_document(insert_once(self._clusters, stored))
+            event = creation(Thing.of_row(Told.CLUSTER, stored), at)
+            stored = insert_told(self.outbox, self._clusters, stored, event)
         except DuplicateKeyError as exc:
             raise _taken(new.cluster_name) from exc
+        return Cluster.from_document(stored)
 
     def get(self, identifier: str, *, namespace_id: str) -> Cluster:
         """The cluster with this id or name, an id going before a name; or `NotFoundError`."""
@@ -150,16 +156,25 @@ class ClusterStore:
 
         `NotFoundError` when it is gone, `AlreadyExistsError` when a new name is taken.
         """
-        try:
+        at = this_moment()
+
+        def write(session: ClientSession) -> Document:
             stored = self._clusters.find_one_and_update(
                 {"_id": cluster.cluster_id, "namespace_id": cluster.namespace_id},
-                {"$set": {**changes, "updated_at": this_moment()}},
+                {"$set": {**changes, "updated_at": at}},
                 return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            if stored is None:
+                raise _missing(cluster.cluster_id)
+            return stored
+
+        try:
+            stored = self.outbox.telling(
+                write, lambda stored: [change(Thing.of_row(Told.CLUSTER, stored), at)]
             )
         except DuplicateKeyError as exc:
             raise _taken(str(changes.get("cluster_name"))) from exc
-        if stored is None:
-            raise _missing(cluster.cluster_id)
         return Cluster.from_document(stored)
 
     def note_run(self, cluster: Cluster, run_id: str, session: ClientSession) -> bool:

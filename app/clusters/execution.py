@@ -8,14 +8,14 @@ from pymongo.client_session import ClientSession
 from app.clusters.cluster import TASK_TYPE, Cluster, ClusterStore, LatestRun
 from app.clusters.result import Result
 from app.clusters.run import Run, RunStore
-from app.database import Document, transact
+from app.database import Document
 from app.errors import AlreadyExistsError, NotFoundError
+from app.events.resource import Kind, Thing, deletion
 from app.identity import new_id
 from app.receipts.draft import this_moment
 from app.receipts.ledger import Ledger
 from app.receipts.receipt import JsonObject, NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
-from app.receipts.write import TRANSACTION
 from app.resources.launch import launch
 
 NO_REQUEST: Final[JsonObject] = {}
@@ -35,6 +35,7 @@ class Order:
     sample_size: int | None = None
     notes: JsonObject | None = None
     place: str = ""
+    callback_url: str | None = None
 
 
 def submit_execution(
@@ -69,6 +70,7 @@ def submit_execution(
         },
         max_attempts=order.max_attempts,
         place=order.place,
+        callback_url=order.callback_url,
     )
     receipt = launch(ledger, task, start)
     if receipt is not None:
@@ -106,13 +108,17 @@ def delete_cluster(clusters: ClusterStore, runs: RunStore, *, cluster: Cluster) 
     if runs.open_task_ids(cluster.cluster_id):
         raise AlreadyExistsError("An execution of the cluster has not ended: cancel it first")
 
+    name, namespace_id = cluster.cluster_name, cluster.namespace_id
+    thing = Thing.named(Kind.CLUSTER, cluster.cluster_id, name, namespace_id=namespace_id)
+    gone = deletion(thing, this_moment())
+
     def remove(session: ClientSession) -> bool:
         if not clusters.remove(cluster, session):
             return False
         runs.give_up(cluster.cluster_id, session)
         return True
 
-    if not transact(clusters.database, remove, within=TRANSACTION):
+    if not clusters.outbox.telling(remove, lambda removed: [gone] if removed else []):
         raise AlreadyExistsError("The cluster was executed or deleted meanwhile: look again")
 
 

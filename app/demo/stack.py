@@ -12,6 +12,7 @@ from typing import Final
 
 from app.demo.terminal import console
 from app.errors import UnavailableError
+from waybill.cli.receiver import Receiver
 from waybill.types import JsonObject
 
 START_TIMEOUT_S: Final = 90.0
@@ -21,12 +22,22 @@ GRACE_S: Final = "2"  # of a killed job, so that nobody waits long for the demo 
 
 
 @contextmanager
-def running_stack(data_dir: Path, ready_file: Path, workers: int) -> Iterator[JsonObject]:
-    """`waybill up` in a process of its own, stopped at the end as Ctrl-C would."""
+def running_stack(
+    data_dir: Path, ready_file: Path, workers: int, receiver: Receiver
+) -> Iterator[JsonObject]:
+    """`waybill up` in a process of its own, stopped at the end as Ctrl-C would; its webhooks may
+    call the receiver.
+    """
     command = [sys.executable, "-m", "waybill", "up", "--data-dir", str(data_dir)]
     command += ["--workers", str(workers), "--ready-file", str(ready_file)]
     console.print("Starting MongoDB, Valkey, PostgreSQL, API, workers, Beat and Flower …")
-    environment = {"WAYBILL_KILL_GRACE_S": GRACE_S, **os.environ}
+    host, port = receiver.server_address[:2]
+    environment = {
+        "WAYBILL_KILL_GRACE_S": GRACE_S,
+        "WAYBILL_WEBHOOK_ALLOWED_NETWORKS": str(host),
+        "WAYBILL_WEBHOOK_ALLOWED_PORTS": str(port),
+        **os.environ,
+    }
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     try:
         yield _await_ready(process, ready_file)

@@ -15,6 +15,7 @@ from app.broker import (
     BACKLOG_QUEUES,
     CONCLUSIONS_QUEUE,
     CONTROL_QUEUE,
+    HANDLERS_QUEUE,
     JOBS_QUEUE,
     QUEUES,
     WEBHOOKS_QUEUE,
@@ -45,6 +46,7 @@ DUTIES: Final = (
     Duty("conclusions", (CONCLUSIONS_QUEUE,), "batches do not end"),
     Duty("control", (CONTROL_QUEUE,), "nobody kills, reaps or republishes"),
     Duty("webhooks", (WEBHOOKS_QUEUE,), "nobody is told by webhook"),
+    Duty("handlers", (HANDLERS_QUEUE,), "caches and schemas stay old"),
 )
 
 

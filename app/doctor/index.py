@@ -9,7 +9,11 @@ from pymongo.database import Database
 from app.access import idempotency, key_store
 from app.clusters import cluster, finding, run
 from app.database import Document
+from app.deliveries import log as delivery_log
+from app.deliveries import mailbox, replay
+from app.deliveries import store as delivery_store
 from app.doctor.finding import Finding, fail, ok, warn
+from app.events import outbox
 from app.follow_up import follow_up
 from app.migrations import store as migration_store
 from app.receipts import index as receipt_index
@@ -24,6 +28,7 @@ from app.resources import (
     stored_object,
 )
 from app.taxonomies import materialization, taxonomy
+from app.webhooks import callback_secret, webhook
 
 EXPECTED: Final[Mapping[str, Sequence[IndexModel]]] = {
     "tasks": receipt_index.INDEXES,
@@ -47,6 +52,15 @@ EXPECTED: Final[Mapping[str, Sequence[IndexModel]]] = {
     finding.PARTS: finding.PART_INDEXES,
     "follow_ups": follow_up.INDEXES,
     migration_store.COLLECTION: migration_store.INDEXES,
+    outbox.COLLECTION: outbox.INDEXES,
+    webhook.COLLECTION: webhook.INDEXES,
+    callback_secret.COLLECTION: callback_secret.INDEXES,
+    mailbox.COLLECTION: mailbox.INDEXES,
+    delivery_log.COLLECTION: [
+        *delivery_store.INDEXES,
+        *delivery_log.INDEXES,
+        *replay.INDEXES,
+    ],
 }
 OF_EVERY_COLLECTION: Final = "_id_"
 

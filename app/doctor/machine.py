@@ -13,6 +13,7 @@ from app.doctor.subject import Subject
 from app.embedded import mongo, postgres, valkey
 from app.errors import SettingsError
 from app.settings import Settings
+from app.tracking.spooling.drain import REFUSED
 
 LITTLE_BYTES: Final = 2 * 1024**3
 TOO_LITTLE_BYTES: Final = 200 * 1024**2
@@ -29,10 +30,13 @@ def look_at_secrets(subject: Subject) -> list[Finding]:
 
 
 def look_at_folders(subject: Subject) -> list[Finding]:
-    """The data folder, where there is to be one, and the folders that file:// may read."""
+    """The data folder, where there is to be one, the folders that file:// may read, the spool."""
     findings = [_folder("file_roots", root, _root) for root in subject.settings.file_roots]
     if subject.is_up or subject.starts_servers:
         findings.append(_folder("data_folder", subject.settings.data_dir, _data_folder))
+    if subject.settings.postgres_url is not None:
+        folder = subject.settings.spool_dir or subject.settings.data_dir / "spool"
+        findings.append(_folder("spool", folder, _spool))
     return findings
 
 
@@ -96,11 +100,37 @@ def _root(root: Path) -> Finding:
     return ok("file_roots", f"{root} can be read")
 
 
-def _data_folder(folder: Path) -> Finding:
+def _spool(folder: Path) -> Finding:
+    if not _is_writable(_there(folder)):
+        return warn(
+            "spool",
+            f"{folder} cannot be written: workers that run here record no runs",
+            "let their user write it, or name another one by WAYBILL_SPOOL_DIR",
+        )
+    if any(folder.expanduser().rglob(REFUSED)):
+        return warn(
+            "spool",
+            f"{folder} has runs that PostgreSQL refused",
+            f"read {REFUSED} and the workers' logs, then delete the file",
+        )
+    return ok("spool", f"{folder} can be written")
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
     there = folder.expanduser()
     while not there.exists():
         there = there.parent
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    return there
+
+
+def _is_writable(there: Path) -> bool:
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def _data_folder(folder: Path) -> Finding:
+    there = _there(folder)
+    if not _is_writable(there):
         return fail(
             "data_folder", f"{folder} cannot be written", "name another one by WAYBILL_DATA_DIR"
         )

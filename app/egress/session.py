@@ -2,10 +2,12 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from aiohttp import (
     AddrInfoType,
@@ -14,16 +16,16 @@ from aiohttp import (
     ClientTimeout,
     DummyCookieJar,
     TCPConnector,
-    TraceConfig,
 )
 from aiohttp.abc import AbstractResolver
 from aiohttp.hdrs import ACCEPT_ENCODING, USER_AGENT
 from yarl import URL
 
-from app.egress.guard import EgressRefusedError, Guard
+from app.egress.guard import Guard
 
 PIECE_BYTES: Final = 64 * 1024
 CONNECT_TIMEOUT_S: Final = 5.0  # of one address; a name may have several
+CONNECTIONS: Final = 100
 
 
 class SocketFactory:
@@ -52,58 +54,104 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a call sends: its body, with further headers, and its own bound on the whole call."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    timeout_s: float
+
+
+class Call:
+    """One call, made where its block begins. Its connection is kept where the body was read to its
+    end.
+
+    Elsewhere it is dropped at once: TLS's polite end would wait for a server that goes on talking.
+    """
+
+    def __init__(self, request: AbstractAsyncContextManager[ClientResponse]) -> None:
+        self._request = request
+        self._answer: ClientResponse | None = None
+
+    async def __aenter__(self) -> ClientResponse:
+        self._answer = await self._request.__aenter__()
+        return self._answer
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        connection = None if self._answer is None else self._answer.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        await self._request.__aexit__(kind, error, trace)
+
+
+class Session:
+    """Connections that are kept for further calls; no call follows a redirect, whoever makes it."""
+
+    def __init__(self, client: ClientSession) -> None:
+        self._client = client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    def calling(self, method: str, url: URL, content: Content | None = None) -> Call:
+        """The answer to one call."""
+        options: dict[str, Any] = {}
+        if content is not None:
+            options["data"] = content.body
+            options["headers"] = content.headers
+            options["timeout"] = ClientTimeout(
+                total=content.timeout_s, sock_connect=CONNECT_TIMEOUT_S
+            )
+        return Call(self._client.request(method, url, allow_redirects=False, **options))
+
+
 def open_session(
     guard: Guard,
     *,
     tls: ssl.SSLContext,
     timeout_s: float,
     resolver: AbstractResolver | None = None,
-) -> ClientSession:
+    connections: int = CONNECTIONS,
+) -> Session:
     """A session whose every connection passes the guard; made inside of a running loop.
+
+    It has at most so many connections; a call that waits for one of them is on its way already.
 
     A call takes at most `timeout_s`, from the look-up of the name to the last byte. Cookies are not
     kept, the proxies and the .netrc of the environment are not used, and compressed answers are not
-    asked for nor unpacked, so that bytes read are bytes held. Redirects are not followed: a call
-    without `allow_redirects=False` raises `EgressRefusedError` at the first.
+    asked for nor unpacked, so that bytes read are bytes held.
     """
     connector = TCPConnector(
         ssl=tls,
+        limit=connections,
         resolver=resolver,
         socket_factory=SocketFactory(guard),
         # Racing addresses swallows a refusal: aiohappyeyeballs goes on after any exception of one
         # racer and then finds no reason to report. In sequence, a refusal ends the call.
         happy_eyeballs_delay=None,
     )
-    no_redirects = TraceConfig()
-    no_redirects.on_request_redirect.append(_refuse_redirect)
-    return ClientSession(
+    client = ClientSession(
         connector=connector,
-        trace_configs=[no_redirects],
         cookie_jar=DummyCookieJar(),
         timeout=ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
         headers={USER_AGENT: "waybill", ACCEPT_ENCODING: "identity"},
         auto_decompress=False,
         trust_env=False,
     )
-
-
-async def _refuse_redirect(*_: object) -> None:
-    raise EgressRefusedError("the URL is redirected, which is not followed here")
-
-
-@asynccontextmanager
-async def calling(session: ClientSession, method: str, url: URL) -> AsyncIterator[ClientResponse]:
-    """The answer to one call. Its connection is kept where the body was read to its end.
-
-    Elsewhere it is dropped at once: TLS's polite end would wait for a server that goes on talking.
-    """
-    async with session.request(method, url, allow_redirects=False) as answer:
-        try:
-            yield answer
-        finally:
-            connection = answer.connection
-            if connection is not None and connection.transport is not None:
-                connection.transport.abort()
+    return Session(client)
 
 
 async def read_bounded(answer: ClientResponse, max_bytes: int) -> bytes | None:
@@ -116,3 +164,13 @@ async def read_bounded(answer: ClientResponse, max_bytes: int) -> bytes | None:
         if len(content) > max_bytes:
             return None
     return bytes(content)
+
+
+async def read_beginning(answer: ClientResponse, max_bytes: int) -> bytes:
+    """The body of the answer, or its first `max_bytes`, whatever of it is left then."""
+    content = bytearray()
+    async for piece in answer.content.iter_chunked(PIECE_BYTES):
+        content += piece
+        if len(content) >= max_bytes:
+            break
+    return bytes(content[:max_bytes])

@@ -26,6 +26,11 @@ class Layout:
         return self.data_dir / "run"
 
     @property
+    def spool(self) -> Path:
+        """Runs that wait for the embedded PostgreSQL, which has another port at each start."""
+        return self.data_dir / "spool" / "embedded"
+
+    @property
     def processes(self) -> Path:
         return self.run / "processes.json"
 

@@ -32,6 +32,7 @@ def plan(settings: Settings, layout: Layout, *, workers: int) -> tuple[list[Serv
         api_host=settings.api_host,
         api_port=settings.api_port or api_port,
         api_key=_secret(settings.api_key) or layout.secret("api_key", prefix="sk_"),
+        secret_key=_secret(settings.secret_key) or layout.secret("secret_key"),
         flower_port=settings.flower_port or flower_port,
         flower_user=settings.flower_user,
         flower_password=password,

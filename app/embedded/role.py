@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.broker import CONTROL_QUEUE, WEBHOOKS_QUEUE
+from app.broker import CONTROL_QUEUE, HANDLERS_QUEUE, WEBHOOKS_QUEUE
 from app.embedded.layout import Layout
 from app.embedded.port import LOOPBACK, url_at
 from app.embedded.program import Program
@@ -14,11 +14,17 @@ from app.embedded.program import Program
 # In the order in which they are asked to end: who makes work first, who answers people last.
 ROLES: Final = ("beat", "worker", "control", "webhook", "flower", "api")
 
-CELERY: Final = (sys.executable, "-m", "celery", "--app", "workers.celery_app")
+# Celery's commands `worker` and `beat`, without the imports of all the others.
+WORKER: Final = (sys.executable, "-m", "workers")
+BEAT: Final = (sys.executable, "-m", "workers.clock_app")
+FLOWER: Final = (sys.executable, "-m", "celery", "--app", "workers.clock_app", "flower")
+FLOWER_TASKS: Final = 10_000  # 7 KiB each; its default keeps ten times as many
 SIDE_THREADS: Final = 4  # control and deliveries mostly wait for a network
 DRAIN_S: Final = 5  # a held `?wait=` answer or an event stream must not outlast the stop's grace
 # Each goes to the one process that needs it: workers run other people's code.
-KEYS: Final = frozenset({"WAYBILL_API_KEY", "WAYBILL_FLOWER_PASSWORD", "FLOWER_BASIC_AUTH"})
+KEYS: Final = frozenset(
+    {"WAYBILL_API_KEY", "WAYBILL_SECRET_KEY", "WAYBILL_FLOWER_PASSWORD", "FLOWER_BASIC_AUTH"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,7 @@ class Stack:
     api_host: str
     api_port: int
     api_key: str
+    secret_key: str
     flower_port: int
     flower_user: str
     flower_password: str
@@ -49,7 +56,8 @@ def programs(stack: Stack, layout: Layout, inherited: Mapping[str, str]) -> list
     """One program for each of `ROLES`; they find everything from the environment they are given."""
     env = _environment(stack, layout, inherited)
     own = {
-        "api": {"WAYBILL_API_KEY": stack.api_key},
+        "api": {"WAYBILL_API_KEY": stack.api_key, "WAYBILL_SECRET_KEY": stack.secret_key},
+        "webhook": {"WAYBILL_SECRET_KEY": stack.secret_key},
         # Threads of a fit that wait for each other leave the CPUs to the other workers.
         "worker": {"OMP_WAIT_POLICY": env.get("OMP_WAIT_POLICY", "passive")},
         # By a variable, because a command line is readable by every user of the machine.
@@ -73,6 +81,8 @@ def _environment(stack: Stack, layout: Layout, inherited: Mapping[str, str]) -> 
     if path := kept.get("PYTHONPATH"):
         # Relative entries were meant from the folder we were started in.
         kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))
+    if not kept.get("WAYBILL_POSTGRES_URL"):
+        kept.setdefault("WAYBILL_SPOOL_DIR", str(layout.spool))
     return kept | {
         "WAYBILL_MONGO_URL": stack.mongo_url,
         "WAYBILL_REDIS_URL": stack.redis_url,
@@ -94,19 +104,22 @@ def _command_lines(stack: Stack, layout: Layout) -> dict[str, tuple[str, ...]]:
         ),
         "worker": _worker("jobs", jobs, layout),
         "control": _worker("control", _side(CONTROL_QUEUE), layout),
-        "webhook": _worker("webhooks", _side(WEBHOOKS_QUEUE), layout),
+        "webhook": _worker("webhooks", _side(WEBHOOKS_QUEUE, HANDLERS_QUEUE), layout),
         # Without a pid file: one that a crash leaves behind would block the next start.
-        "beat": (*CELERY, "beat", "--schedule", schedule, "--pidfile=", "--loglevel", "INFO"),
-        "flower": (*CELERY, "flower", f"--address={LOOPBACK}", f"--port={stack.flower_port}"),
+        "beat": (*BEAT, "--schedule", schedule, "--pidfile=", "--loglevel", "INFO"),
+        "flower": (
+            *(*FLOWER, f"--address={LOOPBACK}", f"--port={stack.flower_port}"),
+            f"--max_tasks={FLOWER_TASKS}",
+        ),
     }
 
 
-def _side(queue: str) -> tuple[str, ...]:
-    return ("--queues", queue, "--pool", "threads", "--concurrency", str(SIDE_THREADS))
+def _side(*queues: str) -> tuple[str, ...]:
+    return ("--queues", ",".join(queues), "--pool", "threads", "--concurrency", str(SIDE_THREADS))
 
 
 def _worker(name: str, options: tuple[str, ...], layout: Layout) -> tuple[str, ...]:
     return (
-        *(*CELERY, "worker", *options, "--hostname", f"{name}-{layout.node_id}@%h"),
+        *(*WORKER, *options, "--hostname", f"{name}-{layout.node_id}@%h"),
         *("--task-events", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     )

@@ -12,14 +12,13 @@ from aiohttp import (
     ClientConnectorDNSError,
     ClientError,
     ClientResponse,
-    ClientSession,
     InvalidURL,
 )
 from aiohttp.hdrs import CONTENT_ENCODING, LOCATION
 from yarl import URL
 
 from app.egress.guard import Guard
-from app.egress.session import calling, open_session, read_bounded, trust
+from app.egress.session import Session, open_session, read_bounded, trust
 from app.egress.target import read_target
 from app.errors import PermanentError, TransientError
 from app.fetch.scheme import too_large
@@ -49,7 +48,7 @@ class HttpsReader:
     def __init__(self, egress: Egress, max_bytes: int) -> None:
         self._egress = egress
         self._max_bytes = max_bytes
-        self._session: ClientSession | None = None
+        self._session: Session | None = None
 
     def check(self, url: str) -> None:
         """As `SchemeReader` promises; no name is looked up."""
@@ -84,13 +83,13 @@ class HttpsReader:
 
     async def _follow(self, target: URL) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
-            async with calling(self._opened(), "GET", target) as answer:
+            async with self._opened().calling("GET", target) as answer:
                 if answer.status not in _REDIRECTS:
                     return await self._content(answer)
                 target = self._next(target, answer.headers.get(LOCATION))
         raise PermanentError(f"the https:// URL is redirected more than {MAX_REDIRECTS} times")
 
-    def _opened(self) -> ClientSession:
+    def _opened(self) -> Session:
         if self._session is None:
             egress = self._egress
             tls = trust(egress.ca_file)

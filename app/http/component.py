@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, RootModel
 
-from app.http import idempotency, rate_limit, request_id
+from app.http import cached, idempotency, rate_limit, request_id
 from app.http.answer import DESCRIPTIONS, REF, Answer, Problem, header_refs, ref
 from app.http.problem import TYPES, failure_json
 
@@ -24,6 +24,10 @@ HEADERS: Final[Mapping[str, Schema]] = {
     "ETag": {
         "description": "The state of what was read, for `If-None-Match`.",
         "schema": {"type": "string"},
+    },
+    cached.HEADER: {
+        "description": "Whether the answer was made some seconds ago, or just now.",
+        "schema": {"type": "string", "enum": [cached.HIT, cached.MISS]},
     },
     "WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}},
     idempotency.REPLAYED: {

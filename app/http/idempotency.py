@@ -43,13 +43,17 @@ CREATES: Final[dict[str, Any]] = {
 SECRET: Final = "secret"
 CREATES_SECRET: Final[dict[str, Any]] = {**CREATES, MARK: SECRET}
 
+# The same as `CREATES` for a route of the whole organization.
+ORGANIZATION: Final = "organization"
+CREATES_IN_ORGANIZATION: Final[dict[str, Any]] = {**CREATES, MARK: ORGANIZATION}
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class IdempotentRoute(APIRoute):
     """A route for callers with a key, looked up before the body is read.
 
-    It honours `Idempotency-Key` when it is marked with `CREATES` or `CREATES_SECRET`.
+    It honours `Idempotency-Key` when it is marked with `CREATES` or one of its kin.
     """
 
     def get_route_handler(self) -> Handler:
@@ -61,7 +65,7 @@ class IdempotentRoute(APIRoute):
             key = request.headers.get(HEADER)
             if not mark or key is None:
                 return await handler(request)
-            return await _once(request, key, handler, keeps_answer=mark != SECRET)
+            return await _once(request, key, handler, str(mark))
 
         return once
 
@@ -87,13 +91,14 @@ class _Entry:
         await run_in_threadpool(self.store.release, self.entry_id, token)
 
 
-async def _once(request: Request, key: str, handler: Handler, *, keeps_answer: bool) -> Response:
+async def _once(request: Request, key: str, handler: Handler, mark: str) -> Response:
     if not USABLE.fullmatch(key):
         message = f"{HEADER} has 1 to 255 printable ASCII characters without spaces"
         raise InvalidError.at("header", HEADER, message=message)
     store = stores_of(request).idempotency
-    place = await _place(request, whole_organization=not keeps_answer)
-    entry = _Entry(store, _digest(*place, request.method, request.url.path, key), keeps_answer)
+    place = await _place(request, whole_organization=mark in (SECRET, ORGANIZATION))
+    entry_id = _digest(*place, request.method, request.url.path, key)
+    entry = _Entry(store, entry_id, keeps_answer=mark != SECRET)
     content = _digest(request.url.query, _canonical(await request.body()))
     match await run_in_threadpool(store.claim, entry.entry_id, content):
         case Claimed(token, seed):
@@ -115,9 +120,9 @@ async def _once(request: Request, key: str, handler: Handler, *, keeps_answer: b
 
 
 async def _place(request: Request, *, whole_organization: bool) -> tuple[str, str]:
-    """The key that calls, and the namespace where the request has one."""
+    """The key that calls, and the namespace where the request has one, or names one."""
     if whole_organization:
-        return (await key_of(request)).key_id, ""
+        return (await key_of(request)).key_id, request.headers.get("x-namespace", "")
     caller = await caller_of(request)
     return caller.key_id, caller.namespace_id
 

@@ -4,13 +4,14 @@ import re
 from contextvars import ContextVar
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from app.identity import new_id
 
 HEADER: Final = "X-Request-ID"
+RAW_HEADER: Final = HEADER.lower().encode()
 # Anything else would let a caller write into logs and headers at will.
 SANE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -34,10 +35,11 @@ class RequestId:
             return
         sent = Headers(scope=scope).get(HEADER, "")
         request_id = sent if SANE.fullmatch(sent) else new_id("req")
+        echoed = (RAW_HEADER, request_id.encode())
 
         async def echoing(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message.setdefault("headers", []).append(echoed)
             await send(message)
 
         token = _current.set(request_id)

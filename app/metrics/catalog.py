@@ -34,6 +34,13 @@ WORKER_SLOTS: Final = Entry(
 BEAT_AGE: Final = Entry(
     "waybill_beat_tick_age_seconds", "gauge", (), "time since Beat's last tick was heard"
 )
+EVENT_LAG: Final = Entry(
+    "waybill_event_lag_seconds",
+    "gauge",
+    ("step",),
+    "age of the oldest news without deliveries (`expansion`), and of the oldest mailbox that is "
+    "due and not served (`dispatch`)",
+)
 TRANSITIONS: Final = Entry(
     "waybill_task_transitions",
     "counter",
@@ -77,6 +84,22 @@ WHOLE: Final = Entry(
     ("task_type",),
     "from submission to the end, of tasks that ended one by one",
 )
+DELIVERIES: Final = Entry(
+    "waybill_delivery_attempts",
+    "counter",
+    ("outcome", "channel"),
+    "attempts of deliveries that ended, by outcome: delivered, or what they failed of",
+)
+RUN_ROWS: Final = Entry(
+    "waybill_run_rows",
+    "counter",
+    ("outcome",),
+    "runs of attempts on their way to PostgreSQL: stored, refused by it, or dropped, since the "
+    "disk in between was full or could not be written",
+)
+RUNS_WAITING: Final = Entry(
+    "waybill_runs_waiting_bytes", "gauge", (), "runs that wait on the workers' disks for PostgreSQL"
+)
 REQUESTS: Final = Entry(
     "waybill_http_requests",
     "counter",
@@ -99,6 +122,7 @@ CATALOG: Final = (
     WORKERS,
     WORKER_SLOTS,
     BEAT_AGE,
+    EVENT_LAG,
     TRANSITIONS,
     ATTEMPTS,
     RETRIES,
@@ -107,6 +131,9 @@ CATALOG: Final = (
     WAIT,
     RUN,
     WHOLE,
+    DELIVERIES,
+    RUN_ROWS,
+    RUNS_WAITING,
     REQUESTS,
     REQUEST_TIME,
 )

@@ -82,6 +82,10 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield _histogram(catalog.WAIT, _of(tally, Measure.WAITED))
     yield _histogram(catalog.RUN, _of(tally, Measure.RAN))
     yield _histogram(catalog.WHOLE, _of(tally, Measure.TOOK))
+    attempts = _of(list((snapshot.tally or {}).items()), Measure.DELIVERED)
+    yield _counter(catalog.DELIVERIES, _by_detail(attempts))
+    recorded = _of(list((snapshot.tally or {}).items()), Measure.RECORDED)
+    yield _counter(catalog.RUN_ROWS, {(field.detail,): count for field, count in recorded})
 
 
 def _states(snapshot: Snapshot) -> Iterator[Metric]:
@@ -96,6 +100,11 @@ def _states(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge(catalog.WORKER_SLOTS, {(queue,): crew.slots for queue, crew in crews})
     age = snapshot.beat_age
     yield _gauge(catalog.BEAT_AGE, {} if age is None else {(): age.total_seconds()})
+    lag = snapshot.lag
+    lags = () if lag is None else (("expansion", lag.expansion), ("dispatch", lag.dispatch))
+    yield _gauge(catalog.EVENT_LAG, {(step,): each.total_seconds() for step, each in lags})
+    spools = snapshot.spools
+    yield _gauge(catalog.RUNS_WAITING, {} if spools is None else {(): spools.waiting_bytes})
     stored = snapshot.receipts
     yield _gauge(catalog.RECEIPTS, {} if stored is None else {(): stored})
 

@@ -13,11 +13,12 @@ from pymongo.errors import PyMongoError
 from redis import RedisError
 
 from app.broker import QUEUES
+from app.deliveries.lag import Lag, lag_of
 from app.health import BEATS_MISSED, Finding, HealthCheck
 from app.receipts.census import Census
 from app.receipts.job_type import JobType
 from app.receipts.ledger import Ledger
-from app.receipts.pulse import Crew
+from app.receipts.pulse import Crew, SpoolState
 from app.receipts.status import TaskStatusEnum
 from app.receipts.tally import Field
 
@@ -45,6 +46,8 @@ class Snapshot:
     depths: Mapping[str, int] | None
     crews: Mapping[str, Crew] | None
     beat_age: timedelta | None
+    lag: Lag | None
+    spools: SpoolState | None
     tally: Mapping[Field, int] | None
 
 
@@ -82,6 +85,8 @@ class Observer:
             depths = asking.create_task(_asked(self._depths))
             crews = asking.create_task(_asked(self._crews))
             age = asking.create_task(_asked(ledger.pulse.age))
+            lag = asking.create_task(_asked(self._lag))
+            spools = asking.create_task(_asked(self._health.spools))
             tally = asking.create_task(_asked(ledger.cache.tally.read))
         # Without types, counters would seem to begin anew under `other`.
         self._types = types.result() or self._types
@@ -93,11 +98,16 @@ class Observer:
             depths=depths.result(),
             crews=crews.result(),
             beat_age=age.result(),
+            lag=lag.result(),
+            spools=spools.result(),
             tally=tally.result(),
         )
 
     def _crews(self) -> dict[str, Crew]:
         return self._ledger.pulse.crews(within=self._heard_within)
+
+    def _lag(self) -> Lag:
+        return lag_of(self._ledger.receipts.tasks.database)
 
     def _depths(self) -> dict[str, int]:
         """Of our queues, and of those that job types were known to have at the last look."""

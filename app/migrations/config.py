@@ -66,6 +66,7 @@ class MigrationConfig:
     filters: ResourceFilter = EVERYTHING
     step_rows: int = DEFAULT_STEP_ROWS
     dry_run: bool = False
+    webhook_url: str | None = None  # is told of the end
 
     @classmethod
     def from_document(cls, stored: Document) -> Self:

@@ -21,7 +21,17 @@ class Kind:
 
 KINDS: Final[Mapping[ResourceType, Kind]] = {
     ResourceType.BUCKET: Kind("buckets", "bucket_name"),
-    ResourceType.COLLECTION: Kind("collections", "collection_name"),
+    # Its documents may differ from the source's: its schema is made of them anew.
+    ResourceType.COLLECTION: Kind(
+        "collections",
+        "collection_name",
+        {
+            "index_version": 0,
+            "document_schema": [],
+            "schema_version": 1,
+            "last_schema_sync": None,
+        },
+    ),
     ResourceType.TAXONOMY: Kind("taxonomies", "taxonomy_name"),
     # Definitions migrate, executions do not: they name documents of the source.
     ResourceType.CLUSTER: Kind(

@@ -8,6 +8,8 @@ from pymongo.database import Database
 
 from app.database import Document
 from app.errors import PermanentError
+from app.events.outbox import OutboxStore
+from app.events.resource import STANDING, Thing, creation
 from app.migrations.kind import KINDS
 from app.migrations.migration import Migration
 from app.migrations.plan import Plan
@@ -23,6 +25,7 @@ class Opening:
 
     def __init__(self, database: Database[Document]) -> None:
         self._database = database
+        self._outbox = OutboxStore(database)
 
     def missing(self, resources: Sequence[Resource], namespace_id: str) -> Resource | None:
         """The first of the resources that the source no longer has."""
@@ -65,6 +68,12 @@ class Opening:
                 found = self._found(kind, resources, migration.namespace_id, session)
                 made = [_made(migration, kind, row, table, at) for row in found]
                 self._database[KINDS[kind].collection].insert_many(made, session=session)
+                self._tell(KINDS[kind].collection, made, session)
+
+    def _tell(self, rows: str, made: Sequence[Document], session: ClientSession) -> None:
+        if (kind := STANDING.get(rows)) is not None:
+            events = [creation(Thing.of_row(kind, row), row["created_at"]) for row in made]
+            self._outbox.add(events, session=session)
 
     def _namespace(self, migration: Migration, at: datetime, session: ClientSession) -> None:
         namespaces = self._database[NAMESPACES]

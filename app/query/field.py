@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.errors import InvalidError
+from app.query.route import Router
 
 MAX_NAME: Final = 200  # characters of a dotted field name
 Location = tuple[str | int, ...]
@@ -43,13 +44,16 @@ class FieldSet:
 
     `prefixes` opens free-form objects: `{"metadata": "metadata"}` takes `metadata.<name>`.
     `others`, when given, is the path under which any name not declared is looked up.
-    `searchable` names the fields that a free-text search looks through.
+    `searchable` names the fields that a free-text search looks through; `narrowing`
+    names those on which a filter makes a list faster; `route` chooses a list's index.
     """
 
     fields: Mapping[str, Field]
     prefixes: Mapping[str, str] = field(default_factory=dict)
     others: str | None = None
     searchable: tuple[str, ...] = ()
+    narrowing: tuple[str, ...] = ()
+    route: Router | None = None
 
     def find(self, name: object, location: Location) -> Field:
         """The field called `name`, or `InvalidError` listing the names there are."""

@@ -1,15 +1,15 @@
 """One page of any list: filters, order and place in; rows, total and next cursor out."""
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from pymongo.collection import Collection
-from pymongo.errors import ExecutionTimeout, OperationFailure
 
 from app.database import Document
-from app.errors import BadRequestError, InvalidError
+from app.errors import InvalidError
 from app.query.condition import compile_filters, joined
 from app.query.cursor import (
     Cursor,
@@ -21,13 +21,13 @@ from app.query.cursor import (
     write_cursor,
 )
 from app.query.field import Field, FieldSet
+from app.query.patience import COUNTLESS, TIME_LIMIT_MS, explained, narrower
+from app.query.route import NO_ROUTE, equal_values, excludes_null
 from app.query.value import Scalar
 
 DEFAULT_LIMIT: Final = 100  # rows of a page
 MAX_LIMIT: Final = 1_000
 MAX_SKIP: Final = 10_000  # rows: MongoDB reads each one that it skips
-TIME_LIMIT_MS: Final = 5_000  # of each query: a slow list must not starve the others
-BAD_REGEX_CODES: Final = frozenset({2, 51091, 51108, 51109})  # PCRE refuses some that Python takes
 
 DEFAULT_SORT: Final = Sort("created_at", Direction.DESC)
 
@@ -41,7 +41,8 @@ class ListQuery:
 
     `also` is shorthand from the body's top level, joined to the filters by AND. A page is found
     by `cursor` or by `skip`, never both; `page` is given back when the request used it. `now` is
-    a condition of ours that may change from page to page, so that no cursor depends on it.
+    a condition of ours that may change from page to page, so that no cursor depends on it;
+    `within_ms` is how long MongoDB may take for all of the page.
     """
 
     filters: object = None
@@ -55,6 +56,7 @@ class ListQuery:
     skip: int = 0
     page: int | None = 1
     include_total: bool = False
+    within_ms: int = TIME_LIMIT_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +86,36 @@ def list_page(
 
     `scope` is ours (the namespace, say) and no filter widens it. A projection must keep `_id`
     and the sortable fields. Raises `InvalidError` for what does not fit the fields or a cursor of
-    another list, `BadRequestError` when a query takes longer than `TIME_LIMIT_MS`.
+    another list, `BadRequestError` when it takes longer than the query's `within_ms`.
     """
     order = sort_field(query.sort, fields)
     condition = condition_of(scope, query, fields)
     asked = digest(condition, query.sort)
+    route = fields.route(condition, query.sort.field) if fields.route else NO_ROUTE
     condition = joined([condition, query.now])
-    segments: list[Document] = [{}]
+    parts = list(route.parts if query.sort.direction is Direction.ASC else route.parts[::-1])
+    segments = parts if parts and not query.skip else [{}]
     if query.cursor is not None:
         cursor = read_cursor(query.cursor, asked, order)
-        segments = segments_after(cursor, order, query.sort.direction)
-    try:
-        rows: list[Document] = []
+        segments = _segments(condition, cursor, order, query.sort.direction, parts)
+    until_s = time.monotonic() + query.within_ms / 1000
+    rows: list[Document] = []
+    advice = narrower(fields.narrowing or fields.sortable())
+    with explained(within_ms=query.within_ms, advice=advice):
         for segment in segments:
             missing = query.limit + 1 - len(rows)  # one more than the page: is there a next one?
             if missing:
-                found = collection.find(joined([condition, segment]), projection)
-                found.sort(_keys(order, query.sort)).skip(query.skip).limit(missing)
-                rows += found.max_time_ms(TIME_LIMIT_MS)
-        total = count(collection, condition) if query.include_total else None
-    except OperationFailure as exc:
-        raise explained(exc) from exc
-    more = len(rows) > query.limit
-    rows = rows[: query.limit]
+                within = joined([condition, route.also, segment])
+                found = collection.find(within, projection, hint=route.hint)
+                found.sort(_keys(within, order, query.sort)).skip(query.skip).limit(missing)
+                rows += found.max_time_ms(_left_ms(until_s))
+    total = None
+    if query.include_total:
+        with explained(within_ms=query.within_ms, advice=COUNTLESS):
+            total = count(collection, condition, within_ms=_left_ms(until_s))
     next_cursor = None
-    if more:
+    if len(rows) > query.limit:
+        rows = rows[: query.limit]
         last = Cursor(_value_at(rows[-1], order), rows[-1]["_id"])
         next_cursor = write_cursor(last, asked)
     return Page(rows, query.page, query.limit, next_cursor, total)
@@ -126,9 +133,11 @@ def condition_of(scope: Document, query: ListQuery, fields: FieldSet) -> Documen
     return joined(parts)
 
 
-def count(collection: Collection[Document], condition: Document) -> int:
-    """How many rows there are, within the time limit."""
-    return collection.count_documents(condition, maxTimeMS=TIME_LIMIT_MS)
+def count(
+    collection: Collection[Document], condition: Document, *, within_ms: int = TIME_LIMIT_MS
+) -> int:
+    """How many rows there are; `ExecutionTimeout` where counting takes longer."""
+    return collection.count_documents(condition, maxTimeMS=within_ms)
 
 
 def sort_field(sort: Sort, fields: FieldSet) -> Field:
@@ -140,23 +149,45 @@ def sort_field(sort: Sort, fields: FieldSet) -> Field:
     return found
 
 
-def explained(exc: OperationFailure) -> Exception:
-    """The sentence a user gets for a query that MongoDB gave up or refused; else `exc` itself."""
-    if isinstance(exc, ExecutionTimeout):
-        seconds = TIME_LIMIT_MS // 1000
-        message = f"The query took longer than {seconds} seconds: narrow its filters"
-        return BadRequestError(f"{message}, or leave out include_total")
-    if exc.code in BAD_REGEX_CODES and "regular expression" in str(exc).lower():
-        return InvalidError.at(
-            "body", "filters", message="a regular expression in the filters is not valid"
-        )
-    return exc
+def _left_ms(until_s: float) -> int:
+    """What is left of the time; MongoDB takes 0 for no limit."""
+    return max(1, int(1000 * (until_s - time.monotonic())))
 
 
-def _keys(order: Field, sort: Sort) -> list[tuple[str, int]]:
-    """The sort keys; the id breaks ties the same way, so that one index serves both ways."""
-    keys = [(order.path, sort.direction.sign)]
-    return keys if order.path == "_id" else [*keys, ("_id", sort.direction.sign)]
+def _segments(
+    condition: Document,
+    cursor: Cursor,
+    order: Field,
+    direction: Direction,
+    parts: list[Document],
+) -> list[Document]:
+    """What follows the cursor, without parts that the condition leaves empty."""
+    ties, *_ = segments_after(cursor, order, direction)
+    if _is_pinned(condition, order):
+        return [ties]
+    at = {order.path: {"$eq": cursor.value}}
+    if at in parts:
+        return [ties, *parts[parts.index(at) + 1 :]]
+    nullable = order.nullable and not excludes_null(condition, order.path)
+    return segments_after(cursor, replace(order, nullable=nullable), direction)
+
+
+def _is_pinned(condition: Document, order: Field) -> bool:
+    """Whether all rows have one value in the order's field."""
+    values = equal_values(condition, order.path)
+    return values is not None and len(values) == 1
+
+
+def _keys(condition: Document, order: Field, sort: Sort) -> list[tuple[str, int]]:
+    """The sort keys; the id breaks ties the same way, so that one index serves both ways.
+
+    Where all rows tie they run by the id alone: MongoDB does not see by itself that an index has
+    those of several statuses in the order of both.
+    """
+    by_id = ("_id", sort.direction.sign)
+    if order.path == "_id" or _is_pinned(condition, order):
+        return [by_id]
+    return [(order.path, sort.direction.sign), by_id]
 
 
 def _search(text: str, fields: FieldSet, case: bool) -> Document:

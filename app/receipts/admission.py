@@ -32,6 +32,7 @@ from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
 from app.receipts.transition import NOW, touch
 from app.receipts.write import TRANSACTION
+from app.receipts.write_behind import Written
 
 ADMITTED_PER_STEP: Final = 1_000  # as many as one request may submit
 # When some of what waits may have gone.
@@ -102,7 +103,7 @@ class AdmissionStore:
             lambda session: self.insert(documents, session),
             within=TRANSACTION,
         )
-        return [self._receipts.committed(document) for document in stored]
+        return self._receipts.committed_all(stored)
 
     def open(self, namespace_id: str) -> list[Receipt]:
         """Lets in those that wait longest, as many as there is room for up to a bound.
@@ -116,8 +117,7 @@ class AdmissionStore:
         )
         found = {receipt.task_id: receipt for receipt in self._receipts.find_many(ids)}
         receipts = [found[task_id] for task_id in ids if task_id in found]
-        for receipt in receipts:
-            self._receipts.cache.put(receipt)
+        self._receipts.cache.put_all([Written(receipt) for receipt in receipts])
         return receipts
 
     def held_in(self) -> list[str]:

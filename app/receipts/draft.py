@@ -89,7 +89,10 @@ def new_document(task_id: str, task: NewTask, *, at: datetime) -> Document:
         "job_id": None,
         "published_at": at,
         "not_before": None,
+        "told": 0,  # how many entries of the history others were told of
+        "untold_since": at,
         "history": [first],
+        **({} if task.callback_url is None else {"callback_url": task.callback_url}),
         **_traced(),
     }
 

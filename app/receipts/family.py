@@ -260,8 +260,10 @@ def _child_document(
         max_attempts=parent.max_attempts,
         queue=queue,
     )
+    document = new_document(child_id, task, at=at)
+    document.pop("untold_since")  # nobody is told of a child
     return {
-        **new_document(child_id, task, at=at),
+        **document,
         "parent_task_id": parent.task_id,
         "plan": parent.attempt,  # the attempt of the parent that planned, woke or suspended it last
         "ordinal": piece.ordinal,

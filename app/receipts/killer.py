@@ -7,6 +7,7 @@ from app.receipts.cancellation import CancellationStore
 from app.receipts.publisher import Publisher
 from app.receipts.receipt import Receipt
 from app.receipts.store import ReceiptStore
+from app.receipts.write_behind import Written
 
 # Carries out what the stored intent asks of running jobs; a sweep does the same if it is lost.
 CONTROL_TASK: Final = "waybill.kill"
@@ -33,8 +34,10 @@ class Killer:
     def kill_many(self, task_ids: Sequence[str], *, actor: str, reason: str | None) -> int:
         """The same for many in a few writes; counts those that ended at once."""
         ended = self._cancellations.end_many(task_ids, actor=actor, reason=reason)
-        for receipt in self._receipts.find_many(task_ids):
-            self._receipts.cache.put(receipt)  # writes to many leave the copies as they were
+        receipts = self._receipts.find_many(task_ids)
+        # Writes to many leave the copies as they were.
+        self._receipts.cache.put_all([Written(receipt) for receipt in receipts])
+        for receipt in receipts:
             if not receipt.is_terminal:
                 self._publisher.tell(CONTROL_TASK, receipt.task_id)
         return ended

@@ -17,6 +17,7 @@ from app.receipts.job_type import JobTypeStore
 from app.receipts.killer import Killer
 from app.receipts.lane import LaneStore
 from app.receipts.lease import LeaseStore
+from app.receipts.nudge import Nudge
 from app.receipts.publisher import Publisher
 from app.receipts.pulse import PulseStore
 from app.receipts.queue import QueueStore
@@ -65,17 +66,27 @@ class Ledger:
         celery: Celery,
         *,
         patience: timedelta = timedelta(0),
+        writes_behind: bool = False,
     ) -> Self:
-        """The stores of this process; no connection is made before the first use."""
+        """The stores of this process; no connection is made before the first use.
+
+        `writes_behind` is for processes that run tasks: no copy in Redis holds up a job.
+        """
         redis: Redis = Redis.from_url(
             required(settings.redis_url, "redis_url"),
             socket_timeout=COPY_TIMEOUT_S,
             socket_connect_timeout=COPY_TIMEOUT_S,
         )
         lease = timedelta(seconds=settings.lease_s)
+        cache = ReceiptCache(
+            redis,
+            Nudge(redis, celery),
+            ttl_s=settings.receipt_cache_ttl_s,
+            writes_behind=writes_behind,
+        )
         receipts = ReceiptStore(
             database,
-            ReceiptCache(redis, ttl_s=settings.receipt_cache_ttl_s),
+            cache,
             lease=lease,
             retention=timedelta(days=settings.receipt_retention_days),
             patience=patience,

@@ -13,8 +13,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from app.receipts.cache import CHANNEL_PREFIX
+from app.receipts.copy_reader import AWAY
 from app.receipts.pause import PAUSE_S
-from app.receipts.reading import AWAY
 from app.settings import Settings, required
 
 log = structlog.get_logger(__name__)

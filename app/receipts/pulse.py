@@ -1,6 +1,6 @@
 """Signs of life: of Beat (through the control worker that hears it) and of each worker."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -26,6 +26,14 @@ class Crew:
     slots: int
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolState:
+    """What waits on disk for PostgreSQL, and whether further runs are taken."""
+
+    waiting_bytes: int
+    takes_runs: bool
+
+
 class PulseStore:
     """When each process was heard last, by MongoDB's clock."""
 
@@ -42,6 +50,22 @@ class PulseStore:
         """
         sets = {"at": NOW, "queues": queues or [], "slots": slots}
         self._pulses.update_one({"_id": name}, [{"$set": sets}], upsert=True)
+
+    def tell_spool(self, name: str, state: SpoolState) -> None:
+        """Records what the folder `name` of some machine holds now."""
+        sets = {"at": NOW, "spool": asdict(state)}
+        self._pulses.update_one({"_id": name}, [{"$set": sets}], upsert=True)
+
+    def spools(self, *, within: timedelta) -> SpoolState | None:
+        """What all folders hold together that were told of lately; None: there were none."""
+        now = server_time(self._pulses.database)
+        rows = list(self._pulses.find({"at": {"$gt": now - within}, "spool": {"$exists": True}}))
+        if not rows:
+            return None
+        return SpoolState(
+            waiting_bytes=sum(row["spool"]["waiting_bytes"] for row in rows),
+            takes_runs=all(row["spool"]["takes_runs"] for row in rows),
+        )
 
     def steady_for(self, name: str, *, gap: timedelta) -> timedelta:
         """Records a sign of life, and how long `name` has given them without a longer gap."""

@@ -27,6 +27,7 @@ class QueueStore:
         self._receipts = receipts
         self._tasks = receipts.tasks
         self._lost_after = lost_after
+        self._missing: dict[str, int] = {}  # by queue, at the last sweep
 
     def mark_unpublished(self, task_ids: Sequence[str]) -> None:
         """Records that no message is on its way; the republisher sends one at its next tick."""
@@ -35,14 +36,18 @@ class QueueStore:
     def republish(self, publisher: Publisher) -> int:
         """Sends what has no message, and again what must have lost it; counts what was sent.
 
-        Lost: where fewer messages wait on a queue than receipts do, the oldest of these, as many
-        as are missing. A queue that is merely long has them all, and nothing is sent.
+        Lost: where fewer messages wait on a queue than receipts do, now and at the sweep before,
+        the oldest of these, as many as were missing both times. A queue that is merely long has
+        them all, and so has, by the next sweep, one whose receipts are stored and being sent.
         """
         waiting = self._tasks.distinct("queue", {"status": PENDING})
         queues = [queue for queue in waiting if queue != HELD_QUEUE]
         sent = sum(self._send(publisher, self._unpublished(queue)) for queue in queues)
-        for queue, depth in publisher.depths(queues).items():
-            sent += self._send(publisher, self._lost(queue, depth))
+        depths = publisher.depths(queues)
+        missing = {queue: self._count_missing(queue, depth) for queue, depth in depths.items()}
+        before, self._missing = self._missing, missing
+        for queue, count in missing.items():
+            sent += self._send(publisher, self._lost(queue, min(count, before.get(queue, 0))))
         return sent
 
     def place(self, receipt: Receipt) -> Place:
@@ -79,10 +84,13 @@ class QueueStore:
             {"published_at": None, "$expr": {"$lte": ["$not_before", NOW]}}, queue, SENT_PER_SWEEP
         )
 
-    def _lost(self, queue: str, depth: int) -> list[Receipt]:
+    def _count_missing(self, queue: str, depth: int) -> int:
         waiting = {"queue": queue, "status": PENDING, "published_at": {"$ne": None}}
-        missing = self._tasks.count_documents(waiting, limit=depth + SENT_PER_SWEEP) - depth
-        if missing <= 0:
+        counted = self._tasks.count_documents(waiting, limit=depth + SENT_PER_SWEEP)
+        return max(0, counted - depth)
+
+    def _lost(self, queue: str, missing: int) -> list[Receipt]:
+        if missing == 0:
             return []
         # What was published in the future was stamped by a process whose clock is ahead.
         is_due = [
@@ -93,7 +101,7 @@ class QueueStore:
             "$expr": {"$or": is_due},
             "published_at": {"$ne": None},
         }
-        return self._find(oldest, queue, min(missing, SENT_PER_SWEEP))
+        return self._find(oldest, queue, missing)
 
     def _find(self, query: Document, queue: str, limit: int) -> list[Receipt]:
         cursor = self._tasks.find(
@@ -107,7 +115,7 @@ class QueueStore:
     def _send(self, publisher: Publisher, receipts: Sequence[Receipt]) -> int:
         """Marks first: a crash between the two makes a late message, never a flood."""
         self._mark([receipt.task_id for receipt in receipts], published_at=NOW)
-        failed = [receipt.task_id for receipt in receipts if not publisher.publish(receipt)]
+        failed = publisher.publish_all(receipts)
         self.mark_unpublished(failed)
         return len(receipts) - len(failed)
 

@@ -1,30 +1,20 @@
 """The read that every poller makes: the copy in Redis first, the truth in MongoDB after."""
 
-from asyncio import Semaphore
 from dataclasses import dataclass
 from typing import Final, Self
 
-import structlog
-from redis import RedisError
 from redis.asyncio import Redis
 from starlette.concurrency import run_in_threadpool
 
 from app.errors import NotFoundError
-from app.receipts.cache import FIELDS, KEY_PREFIX, Copy, etag_of, render
-from app.receipts.pause import Pause
+from app.receipts.cache import etag_of, render
+from app.receipts.copy_reader import CopyReader
 from app.receipts.queue import QueueStore
 from app.receipts.status import TERMINAL, TaskStatusEnum
 from app.receipts.store import ReceiptStore
 from app.settings import Settings, required
 
-log = structlog.get_logger(__name__)
-
 TIMEOUT_S: Final = 1.0
-# Reads that Redis serves at once. The pool makes a hundred connections and fails beyond.
-AT_ONCE: Final = 50
-# Of a connection that was cut, uvloop says "the handler is closed" in a RuntimeError, which
-# redis-py lets through.
-AWAY: Final = (RedisError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +40,7 @@ class ReceiptReader:
         self._redis = redis
         self._receipts = receipts
         self._queue = queue
-        self._pause = Pause()
-        self._turns = Semaphore(AT_ONCE)
+        self._copies = CopyReader(redis)
 
     @classmethod
     def open(cls, settings: Settings, receipts: ReceiptStore, queue: QueueStore) -> Self:
@@ -68,7 +57,7 @@ class ReceiptReader:
 
         A copy below the version `at_least` is not believed.
         """
-        copy = await self._copy(task_id)
+        copy = await self._copies.get(task_id)
         if copy is None or copy.version < at_least:
             return await run_in_threadpool(self._truth, task_id, namespace_id)
         if copy.namespace_id != namespace_id:
@@ -76,33 +65,12 @@ class ReceiptReader:
         return Reading(task_id, namespace_id, copy.body, copy.version, copy.etag, copy.status)
 
     async def ping(self) -> None:
-        """Returns when Redis answers; raises one of `AWAY` when it does not."""
+        """Returns when Redis answers; raises one of `copy_reader.AWAY` when it does not."""
         await self._redis.ping()
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._redis.aclose()
-
-    async def _copy(self, task_id: str) -> Copy | None:
-        if self._pause.is_on:
-            return None
-        async with self._turns:
-            return await self._fetched(task_id)
-
-    async def _fetched(self, task_id: str) -> Copy | None:
-        if self._pause.is_on:  # since the read that was before this one in the line
-            return None
-        key = KEY_PREFIX + task_id
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.hmget(key, FIELDS)
-                pipeline.time()
-                fields, now = await pipeline.execute()
-        except AWAY as exc:
-            self._pause.begin()
-            log.warning("receipt.copy_unreadable", task_id=task_id, error=type(exc).__name__)
-            return None
-        return Copy.from_reply(fields, now)
 
     def _truth(self, task_id: str, namespace_id: str) -> Reading:
         receipt = self._receipts.get(task_id, namespace_id=namespace_id)

@@ -33,6 +33,7 @@ class NewTask:
     max_attempts: int
     queue: str = JOBS_QUEUE
     place: str = ""  # where it stands in its request, if that makes several
+    callback_url: str | None = None  # is told of the task's end
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class Receipt:
     job_id: str | None  # the Celery id of the current attempt, null before the first
     trace: str | None  # the traceparent of the span that stored it
     admission: Admission | None  # null where no quota counts the task
+    units: int | None = None  # of a child: its part of its parent's total
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
@@ -163,6 +165,7 @@ class Receipt:
             job_id=document["job_id"],
             trace=document.get("trace"),
             admission=_admission(document.get("admission")),
+            units=document.get("units"),
         )
 
     @property

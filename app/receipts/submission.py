@@ -92,7 +92,7 @@ class Submission:
         return sum(len(self.open(each)) for each in self._admissions.held_in())
 
     def _publish(self, receipts: Sequence[Receipt]) -> None:
-        unsent = [receipt.task_id for receipt in receipts if not self._publisher.publish(receipt)]
+        unsent = self._publisher.publish_all(receipts)
         try:
             self._queue.mark_unpublished(unsent)
         except PyMongoError as exc:

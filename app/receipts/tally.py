@@ -8,7 +8,7 @@ as counters of Prometheus may.
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -57,6 +57,8 @@ class Measure(StrEnum):
     WAITED = "waited"  # a bucket's number, or SUM; so are the next two
     RAN = "ran"
     TOOK = "took"
+    DELIVERED = "delivered"  # an attempt's outcome or error; the channel stands as the type
+    RECORDED = "recorded"  # what became of a run's row; without a type
 
 
 MEASURES: Final = frozenset(measure.value for measure in Measure)
@@ -82,6 +84,14 @@ def packed(counts: Counts) -> str:
 def added(measure: Measure, detail: str, task_type: str, by: int = 1) -> Counts:
     """One count."""
     return {str(Field(measure, detail, task_type)): by} if by else NO_COUNTS
+
+
+def added_up(counts: Iterable[Counts]) -> Counts:
+    """All of them as one."""
+    total = Counter[str]()
+    for each in counts:
+        total.update(each)
+    return total
 
 
 def counts_of(receipt: Receipt, move: Move | None) -> Counts:

@@ -14,9 +14,22 @@ from app.receipts.status import TERMINAL, TaskStatusEnum, check_transition
 
 NOW: Final = "$$NOW"
 
-# When a transition happens: `$$NOW` is the start of its command, which may have waited for that
-# of another, begun later; a history never steps back.
-MOMENT: Final = {"$max": [NOW, {"$last": "$history.at"}]}
+# When a write happens: `$$NOW` is the start of its command, which may have waited for that of
+# another, begun later; neither `updated_at` nor a history ever steps back.
+MOMENT: Final = {"$max": [NOW, "$updated_at"]}
+
+# Transitions that others are told of. A task's own row is its outbox: the history says what
+# happened, and `untold_since` since when something of it waits. Children are their parent's affair.
+TOLD: Final = frozenset({TaskStatusEnum.PROCESSING, *TERMINAL})
+WAITS_TO_BE_TOLD: Final[Document] = {
+    "untold_since": {
+        "$cond": [
+            {"$eq": ["$parent_task_id", None]},
+            {"$ifNull": ["$untold_since", MOMENT]},
+            "$$REMOVE",
+        ]
+    }
+}
 
 # One more attempt that ended without a fault.
 ONE_RETURN_MORE: Final[Document] = {"$add": [{"$ifNull": ["$returns", 0]}, 1]}
@@ -45,8 +58,15 @@ class Move:
         return {"status": {"$in": [status.value for status in self.from_]}}
 
 
-def literal(value: object) -> Document:
-    """A value that MongoDB stores as it is, even where it looks like an expression."""
+def literal(value: object) -> object:
+    """A value that MongoDB stores as it is, even where it looks like an expression.
+
+    What cannot look like one stands for itself: MongoDB has less to parse, with each write.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str) and not value.startswith("$"):
+        return value
     return {"$literal": value}
 
 
@@ -63,7 +83,7 @@ def earlier(delay: timedelta) -> Document:
 
 def touch(sets: Mapping[str, object]) -> list[Document]:
     """The update that changes fields but not the status: version and `updated_at` move on."""
-    return [{"$set": {**sets, "version": _NEXT_VERSION, "updated_at": NOW}}]
+    return [{"$set": {**sets, "version": _NEXT_VERSION, "updated_at": MOMENT}}]
 
 
 def transition(
@@ -93,6 +113,8 @@ def transition(
             "suspension": None,
             "expire_at": later(retention),
         }
+    if move.to in TOLD:
+        ending |= WAITS_TO_BE_TOLD
     return touch(
         {
             **ending,

@@ -27,8 +27,9 @@ from tenacity import (
 from app.database import Document, T, is_away, transact
 from app.receipts.cache import ReceiptCache
 from app.receipts.receipt import Receipt
-from app.receipts.tally import NO_COUNTS, OTHER, Measure, added, counts_of
-from app.receipts.transition import Move, touch, transition
+from app.receipts.tally import OTHER, Measure, added, counts_of
+from app.receipts.transition import TOLD, Move, touch, transition
+from app.receipts.write_behind import Written
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +92,7 @@ class GuardedWrites:
             self.tasks.insert_many(documents)  # atomic by itself, and without a commit to wait for
         elif documents:
             self._transact(lambda session: self.insert(documents, session=session))
-        return [self.committed(document) for document in documents]
+        return self.committed_all(documents)
 
     def move(
         self,
@@ -169,6 +170,7 @@ class GuardedWrites:
         if count:
             log.info("tasks.moved", status=move.to.value, count=count, reason=move.reason)
             self.cache.tally.add(added(Measure.MOVED, move.to, OTHER, count))
+            self.cache.nudge()
         return count
 
     def change_many(self, sets: Mapping[str, object], *, among: Mapping[str, object]) -> int:
@@ -177,20 +179,15 @@ class GuardedWrites:
 
     def committed(self, document: Document, *, move: Move | None = None) -> Receipt:
         """What follows each write: the copy in Redis, and a transition's line and counts."""
-        receipt = Receipt.from_document(document)
-        counts = NO_COUNTS
-        if move is not None or receipt.version == 1:
-            counts = counts_of(receipt, move)
-            log.info(
-                "task.moved",
-                task_id=receipt.task_id,
-                task_type=receipt.task_type,
-                status=receipt.status.value,
-                attempt=receipt.attempt,
-                reason=move.reason if move else None,
-            )
-        self.cache.put(receipt, counts=counts)
-        return receipt
+        written = _written(document, move)
+        self.cache.put(written.receipt, counts=written.counts, is_event=written.is_event)
+        return written.receipt
+
+    def committed_all(self, documents: Sequence[Document]) -> list[Receipt]:
+        """The same of many new receipts, with a round trip for all."""
+        written = [_written(document, None) for document in documents]
+        self.cache.put_all(written)
+        return [each.receipt for each in written]
 
     def _transact(self, write: Callable[[ClientSession], T]) -> T:
         return transact(self.tasks.database, write, within=TRANSACTION)
@@ -241,3 +238,26 @@ class GuardedWrites:
             return_document=ReturnDocument.AFTER,
             maxTimeMS=self._answer_ms,
         )
+
+
+def _written(document: Document, move: Move | None) -> Written:
+    """A receipt as it was stored; of a transition with its line in the log, and its counts."""
+    receipt = Receipt.from_document(document)
+    if move is None and receipt.version > 1:
+        return Written(receipt)
+    log.info(
+        "task.moved",
+        task_id=receipt.task_id,
+        task_type=receipt.task_type,
+        status=receipt.status.value,
+        attempt=receipt.attempt,
+        reason=move.reason if move else None,
+    )
+    return Written(receipt, counts_of(receipt, move), is_told(receipt, move))
+
+
+def is_told(receipt: Receipt, move: Move | None) -> bool:
+    """Whether others are told of a receipt that was stored first (no move), or moved."""
+    if receipt.parent_task_id is not None:
+        return False
+    return receipt.version == 1 if move is None else move.to in TOLD

@@ -30,6 +30,8 @@ OF_RUN: Final = (
     ("cluster_parts", "run_id"),
 )
 OF_NAMESPACE: Final = (
+    "webhooks",  # their log lives out its retention
+    "callback_secrets",
     "migrations",
     "follow_ups",
     "materializations",

@@ -6,11 +6,17 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Document, insert_once
+from app.database import Document
 from app.errors import AlreadyExistsError, NotFoundError
+from app.events.event import Event
+from app.events.insertion import insert_told
+from app.events.outbox import OutboxStore
+from app.events.resource import Kind as Told
+from app.events.resource import Thing, change, creation, deletion
 from app.identity import new_id
 from app.query.field import Field, FieldSet, Kind
 from app.query.page import ListQuery, Page, list_page
@@ -22,6 +28,9 @@ from app.resources.application import (
     ClusterApplication,
     TaxonomyApplication,
 )
+from app.resources.document_schema import DocumentSchema
+
+COLLECTION: Final = "collections"
 
 FIELDS: Final = FieldSet(
     {
@@ -80,7 +89,7 @@ class NewCollection:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One collection."""
+    """One collection. `index_version` is another after each task that wrote documents."""
 
     collection_id: str
     namespace_id: str
@@ -90,6 +99,8 @@ class Collection:
     feature_extractor: FeatureExtractor
     metadata: JsonObject
     applications: Applications
+    index_version: int
+    document_schema: DocumentSchema
     schema_version: int
     last_schema_sync: datetime | None
     status: TaskStatusEnum
@@ -114,6 +125,8 @@ class Collection:
             ),
             metadata=document["metadata"],
             applications=applications_of(document),
+            index_version=document.get("index_version", 0),
+            document_schema=DocumentSchema.from_stored(document.get("document_schema", ())),
             schema_version=document["schema_version"],
             last_schema_sync=document["last_schema_sync"],
             status=TaskStatusEnum(document["status"]),
@@ -137,6 +150,7 @@ class Collection:
             "taxonomy_applications": [each.to_json() for each in self.applications.taxonomies],
             "cluster_applications": [each.to_json() for each in self.applications.clusters],
             "document_count": document_count,
+            "document_schema": self.document_schema.to_json(),
             "schema_version": self.schema_version,
             "last_schema_sync": rfc3339(self.last_schema_sync),
             "status": self.status,
@@ -149,8 +163,9 @@ class CollectionStore:
     """The collection `collections`; every call names the namespace it works in."""
 
     def __init__(self, database: Database[Document]) -> None:
-        self._collections = database["collections"]
+        self._collections = database[COLLECTION]
         self._documents = database["documents"]
+        self._outbox = OutboxStore(database)
 
     def ensure_indexes(self) -> None:
         """Makes names unique in their namespace and lists fast; safe to repeat."""
@@ -168,6 +183,8 @@ class CollectionStore:
             "feature_extractor": new.feature_extractor.to_json(),
             "metadata": dict(new.metadata),
             **stored_applications(new.applications),
+            "index_version": 0,
+            "document_schema": [],
             "schema_version": 1,
             "last_schema_sync": None,
             "status": TaskStatusEnum.ACTIVE.value,
@@ -175,7 +192,8 @@ class CollectionStore:
             "updated_at": now,
         }
         try:
-            stored = insert_once(self._collections, stored)
+            event = creation(Thing.of_row(Told.COLLECTION, stored), now)
+            stored = insert_told(self._outbox, self._collections, stored, event)
         except DuplicateKeyError as exc:
             name = new.collection_name
             raise AlreadyExistsError(f"There is already a collection named '{name}'") from exc
@@ -214,25 +232,57 @@ class CollectionStore:
 
     def change(self, collection: Collection, changes: Mapping[str, object]) -> Collection:
         """Sets fields as they are stored; `NotFoundError` when it is gone."""
-        stored = self._collections.find_one_and_update(
-            {"_id": collection.collection_id, "namespace_id": collection.namespace_id},
-            {"$set": {**changes, "updated_at": datetime.now(UTC)}},
-            return_document=ReturnDocument.AFTER,
+        at = datetime.now(UTC)
+
+        def write(session: ClientSession) -> Document:
+            stored = self._collections.find_one_and_update(
+                _key(collection),
+                {"$set": {**changes, "updated_at": at}},
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            if stored is None:
+                raise NotFoundError(f"There is no collection '{collection.collection_id}'")
+            return stored
+
+        stored = self._outbox.telling(
+            write, lambda stored: [change(Thing.of_row(Told.COLLECTION, stored), at)]
         )
-        if stored is None:
-            raise NotFoundError(f"There is no collection '{collection.collection_id}'")
         return Collection.from_document(stored)
+
+    def move_on(self, collection_ids: Sequence[str], session: ClientSession) -> None:
+        """Notes that their documents are not what they were; to be stored with a task's end."""
+        ids = {"_id": {"$in": list(collection_ids)}}
+        self._collections.update_many(ids, {"$inc": {"index_version": 1}}, session=session)
 
     def delete_empty(self, collection: Collection) -> None:
         """Deletes it; `AlreadyExistsError` while it holds documents."""
-        scope = {"namespace_id": collection.namespace_id}
-        if self._documents.find_one(
-            {"collection_id": collection.collection_id, **scope}, {"_id": 1}
-        ):
-            raise AlreadyExistsError(
-                f"The collection '{collection.collection_name}' still holds documents"
+        held = {
+            "collection_id": collection.collection_id,
+            "namespace_id": collection.namespace_id,
+        }
+
+        def write(session: ClientSession) -> Document | None:
+            if self._documents.find_one(held, {"_id": 1}, session=session):
+                raise AlreadyExistsError(
+                    f"The collection '{collection.collection_name}' still holds documents"
+                )
+            deleted: Document | None = self._collections.find_one_and_delete(
+                _key(collection), session=session
             )
-        self._collections.delete_one({"_id": collection.collection_id, **scope})
+            return deleted
+
+        self._outbox.telling(write, _deletions)
+
+
+def _key(collection: Collection) -> Document:
+    return {"_id": collection.collection_id, "namespace_id": collection.namespace_id}
+
+
+def _deletions(deleted: Document | None) -> Sequence[Event]:
+    if deleted is None:
+        return []  # somebody else was first
+    return [deletion(Thing.of_row(Told.COLLECTION, deleted), datetime.now(UTC))]
 
 
 def applications_of(document: Document) -> Applications:

@@ -6,13 +6,13 @@ from typing import Final
 from bson.binary import Binary
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
 
 from app.database import Document
 from app.errors import NotFoundError
 from app.query.condition import compile_filters, joined
 from app.query.field import Field, FieldSet, Kind
-from app.query.page import TIME_LIMIT_MS, ListQuery, Page, count, explained, list_page
+from app.query.page import ListQuery, Page, count, list_page
+from app.query.patience import TIME_LIMIT_MS, explained
 from app.receipts.receipt import JsonObject, rfc3339
 from app.resources.aggregation import Aggregation, Group
 from app.resources.collection import Collection
@@ -37,6 +37,7 @@ INDEXES: Final = [
     IndexModel([_COLLECTION, ("created_at", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([_COLLECTION, ("object_id", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([_COLLECTION, ("_id", ASCENDING)]),
+    IndexModel([_COLLECTION, ("updated_at", ASCENDING)]),
     IndexModel([("task_id", ASCENDING)]),
 ]
 
@@ -68,10 +69,8 @@ class DocumentStore:
     def count(self, collection: Collection, filters: object) -> int:
         """How many documents of the collection the filters select."""
         condition = joined([_scope(collection), compile_filters(filters, FIELDS)])
-        try:
+        with explained():
             return count(self._documents, condition)
-        except OperationFailure as exc:
-            raise explained(exc) from exc
 
     def counts(self, collection_ids: Iterable[str]) -> dict[str, int]:
         """How many documents each collection has; those without any are left out."""
@@ -89,10 +88,8 @@ class DocumentStore:
         """The first groups, and how many there are in all."""
         condition = joined([_scope(collection), compile_filters(filters, FIELDS)])
         pipeline = [{"$match": condition}, *aggregation.stages(FIELDS)]
-        try:
+        with explained():
             (found,) = self._documents.aggregate(pipeline, maxTimeMS=TIME_LIMIT_MS)
-        except OperationFailure as exc:
-            raise explained(exc) from exc
         total = found["total"][0]["count"] if found["total"] else 0
         return [aggregation.group(row) for row in found["groups"]], total
 

@@ -124,6 +124,10 @@ class NamespaceStore:
         stored = stored or self._namespaces.find_one({"namespace_name": identifier})
         return Namespace.from_document(stored) if stored else None
 
+    def existing(self, namespace_ids: Collection[str]) -> frozenset[str]:
+        """Those of these ids whose namespaces are there."""
+        return frozenset(self._namespaces.distinct("_id", {"_id": {"$in": sorted(namespace_ids)}}))
+
     def list(self, scope: Collection[str] | None, query: ListQuery) -> Page[Namespace]:
         """A page of the namespaces among these ids, or of all with None."""
         within: Document = {} if scope is None else {"_id": {"$in": sorted(scope)}}

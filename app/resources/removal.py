@@ -9,6 +9,9 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from app.database import Document
+from app.events.outbox import OutboxStore
+from app.events.resource import STANDING, Thing, deletion
+from app.receipts.draft import this_moment
 
 ROWS_PER_STEP: Final = 1_000
 
@@ -48,6 +51,7 @@ class Removal:
     def __init__(self, database: Database[Document], ranges: Callable[[], Iterable[Range]]) -> None:
         """`ranges` is asked each time anew, and may itself read what is there."""
         self._database = database
+        self._outbox = OutboxStore(database)
         self._ranges = ranges
 
     def count(self) -> int:
@@ -66,5 +70,11 @@ class Removal:
                 yield Step(each.rows, [row["_id"] for row in found])
 
     def delete(self, step: Step, session: ClientSession) -> None:
-        """Deletes one step's rows."""
-        self._database[step.rows].delete_many({"_id": {"$in": step.ids}}, session=session)
+        """Deletes one step's rows; others are told of collections, clusters and taxonomies."""
+        rows, these = self._database[step.rows], {"_id": {"$in": step.ids}}
+        if (kind := STANDING.get(step.rows)) is not None:
+            named = {"namespace_id": 1, f"{kind}_name": 1}
+            at, found = this_moment(), rows.find(these, named, session=session)
+            events = [deletion(Thing.of_row(kind, row), at) for row in found]
+            self._outbox.add(events, session=session)
+        rows.delete_many(these, session=session)

@@ -3,14 +3,22 @@
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from datetime import UTC, datetime
+from typing import Final
 
+import bson
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
-from app.database import Document, insert_once, is_only_duplicates
+from app.database import Document
 from app.errors import AlreadyExistsError, NotFoundError
+from app.events.event import Event
+from app.events.insertion import insert_told
+from app.events.outbox import OutboxStore
+from app.events.resource import Thing, creation, creation_of_many, deletion
+from app.identity import repeated_seed
 from app.query.condition import compile_filters, joined
 from app.query.field import Field, FieldSet, Kind
 from app.query.page import ListQuery, Page, list_page
@@ -20,6 +28,8 @@ from app.resources.bucket import Bucket
 
 # Contents can be megabytes each: only the read of one object carries them.
 WITHOUT_CONTENT: Final = {"blobs.data": 0}
+# A transaction is held in memory until it ends, and too large a one is refused.
+TRANSACTION_BYTES: Final = 4 * 1024 * 1024
 BY_SIZE: Final = {"bucket_id": 1, "size_bytes": 1}
 
 FIELDS: Final = FieldSet(
@@ -55,6 +65,14 @@ class Usage:
     total_size_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """Of objects to be: those that are stored now, and the positions of those that clash."""
+
+    new: list[Document]
+    taken: set[int]
+
+
 class ObjectStore:
     """The collection `objects`; an object is validated before it comes here.
 
@@ -65,6 +83,7 @@ class ObjectStore:
 
     def __init__(self, database: Database[Document]) -> None:
         self._objects = database["objects"]
+        self._outbox = OutboxStore(database)
 
     def ensure_indexes(self) -> None:
         """Makes unique keys unique in their bucket and lists fast; safe to repeat."""
@@ -72,24 +91,72 @@ class ObjectStore:
 
     def insert(self, bucket: Bucket, stored: Document) -> Document:
         """Stores one object; `AlreadyExistsError` when its unique key is taken."""
+        event = creation(Thing.of_object(stored), stored["created_at"])
         try:
-            return insert_once(self._objects, stored)
+            return insert_told(self._outbox, self._objects, stored, event)
         except DuplicateKeyError as exc:
             raise taken(bucket) from exc
 
     def insert_many(self, stored: Sequence[Document]) -> set[int]:
-        """Stores what it can and returns the positions of those whose unique key is taken."""
-        if not stored:
-            return set()
-        try:
-            self._objects.insert_many(stored, ordered=False)
-        except BulkWriteError as exc:
-            if not is_only_duplicates(exc):
-                raise
-            errors = cast(list[Document], exc.details["writeErrors"])
-            # A clash in the id alone is what an earlier run of the same request stored.
-            return {error["index"] for error in errors if "_id" not in error["keyPattern"]}
-        return set()
+        """Stores what it can and returns the positions of those whose unique key is taken.
+
+        All are of one bucket. A transaction stores them with one event of all, or, of many
+        megabytes, some transactions with an event each.
+        """
+        taken: set[int] = set()
+        for part in parts(stored, most_bytes=TRANSACTION_BYTES):
+            taken |= self._insert_part(stored, part)
+        return taken
+
+    def _insert_part(self, stored: Sequence[Document], part: Sequence[int]) -> set[int]:
+        def write(session: ClientSession) -> Sifted:
+            sifted = self._sifted(stored, part, session)
+            if sifted.new:
+                self._objects.insert_many(sifted.new, session=session)
+            return sifted
+
+        def events(sifted: Sifted) -> Sequence[Event]:
+            new = sifted.new
+            return [creation_of_many(new, new[0]["created_at"])] if new else []
+
+        return self._outbox.telling(write, events).taken
+
+    def _sifted(
+        self, stored: Sequence[Document], part: Sequence[int], session: ClientSession
+    ) -> "Sifted":
+        """What of a part is new, and whose unique key is taken.
+
+        A clash would end the transaction, so it looks first. Who takes a key at the same moment
+        changes what this transaction has read, and MongoDB has it begin again.
+        """
+        there = self._there([stored[position] for position in part], session)
+        held = set(there.values()) - {None}
+        taken: set[int] = set()
+        new: list[Document] = []
+        for position in part:
+            row = stored[position]
+            if row["_id"] in there:
+                continue  # by an earlier run of the same request
+            if row.get("unique_key") in held:
+                taken.add(position)
+                continue
+            if "unique_key" in row:
+                held.add(row["unique_key"])
+            new.append(row)
+        return Sifted(new, taken)
+
+    def _there(self, stored: Sequence[Document], session: ClientSession) -> dict[str, str | None]:
+        """What is stored under their ids or unique keys: the key, where it has one, by id."""
+        keys = [row["unique_key"] for row in stored if "unique_key" in row]
+        either: list[Document] = []
+        if keys:
+            either.append({"bucket_id": stored[0]["bucket_id"], "unique_key": {"$in": keys}})
+        if repeated_seed() is not None:  # any other id is new
+            either.append({"_id": {"$in": [row["_id"] for row in stored]}})
+        if not either:
+            return {}
+        found = self._objects.find({"$or": either}, {"unique_key": 1}, session=session)
+        return {row["_id"]: row.get("unique_key") for row in found}
 
     def get(self, bucket: Bucket, object_id: str) -> Document:
         """The object with its contents, or `NotFoundError`."""
@@ -113,8 +180,14 @@ class ObjectStore:
 
     def delete(self, bucket: Bucket, object_id: str) -> None:
         """Deletes the object; `NotFoundError` when it is not there."""
-        if not self._objects.delete_one({"_id": object_id, **_scope(bucket)}).deleted_count:
-            raise _missing(object_id)
+        key = {"_id": object_id, **_scope(bucket)}
+
+        def write(session: ClientSession) -> None:
+            if not self._objects.delete_one(key, session=session).deleted_count:
+                raise _missing(object_id)
+
+        event = deletion(Thing.of_object(key), datetime.now(UTC))
+        self._outbox.telling(write, lambda _: [event])
 
     def usage(self, bucket_ids: Iterable[str]) -> dict[str, Usage]:
         """What each of the buckets holds; buckets without objects are left out."""
@@ -154,6 +227,21 @@ def without_content(stored: Document) -> Document:
     """The same object without the contents of its blobs, as lists have it."""
     blobs = [{k: v for k, v in blob.items() if k != "data"} for blob in stored["blobs"]]
     return {**stored, "blobs": blobs}
+
+
+def parts(stored: Sequence[Document], *, most_bytes: int) -> Iterator[list[int]]:
+    """Their positions in order, in parts of so many bytes; one alone may have more."""
+    part: list[int] = []
+    held_bytes = 0
+    for position, row in enumerate(stored):
+        size_bytes = len(bson.encode(row))
+        if part and held_bytes + size_bytes > most_bytes:
+            yield part
+            part, held_bytes = [], 0
+        part.append(position)
+        held_bytes += size_bytes
+    if part:
+        yield part
 
 
 def taken(bucket: Bucket) -> AlreadyExistsError:

@@ -15,15 +15,17 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from app.database import Document, transact
+from app.database import Document
 from app.errors import AlreadyExistsError, NotFoundError, PermanentError
+from app.events.outbox import OutboxStore
+from app.events.resource import Kind, Thing, deletion
 from app.identity import derived_id, new_id
 from app.receipts.draft import this_moment
 from app.receipts.ledger import Ledger
 from app.receipts.receipt import JsonObject, NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
-from app.receipts.write import TRANSACTION
+from app.resources.collection import CollectionStore
 from app.resources.launch import launch
 from app.resources.settlement import settle
 from app.taxonomies.taxonomy import COLLECTION as TAXONOMIES
@@ -114,9 +116,10 @@ class MaterializationStore:
     """The collection `materializations`; a submit stores row and receipt in one transaction."""
 
     def __init__(self, database: Database[Document], receipts: ReceiptStore) -> None:
-        self._database = database
+        self._outbox = OutboxStore(database)
         self._rows = database[COLLECTION]
         self._taxonomies = database[TAXONOMIES]
+        self._collections = CollectionStore(database)
         self._receipts = receipts
 
     def ensure_indexes(self) -> None:
@@ -168,10 +171,14 @@ class MaterializationStore:
         self._rows.update_one(guard, {"$set": {"bounds": list(bounds)}}, session=session)
 
     def complete(self, row: Materialization, session: ClientSession) -> None:
-        """Records that all the assignments are those of the task's version."""
+        """Records that all the assignments are those of the task's version.
+
+        Whoever sees that sees the assignments: no earlier answer is given about the documents.
+        """
         guard = {"_id": row.materialization_id, "task_id": row.task_id}
         update = {"$set": {"applied_version": row.version}}
         self._rows.update_one(guard, update, session=session)
+        self._collections.move_on([row.target_collection_id or row.collection_id], session)
 
     def delete_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Deletes it with all versions; `AlreadyExistsError` while a task of it is open.
@@ -179,10 +186,14 @@ class MaterializationStore:
         What it was assigned to stays as it is.
         """
 
+        name, namespace_id = taxonomy.taxonomy_name, taxonomy.namespace_id
+        thing = Thing.named(Kind.TAXONOMY, taxonomy.taxonomy_id, name, namespace_id=namespace_id)
+        gone = deletion(thing, this_moment())
+
         def delete(session: ClientSession) -> bool:
             # First: a submit that is under way changes this document, too, and one of both waits.
             key = {"_id": taxonomy.taxonomy_id, "namespace_id": taxonomy.namespace_id}
-            self._taxonomies.delete_one(key, session=session)
+            deleted = self._taxonomies.delete_one(key, session=session)
             rows = self._rows.find({"taxonomy_id": taxonomy.taxonomy_id}, session=session)
             if any(self._open(Materialization.from_document(row)) for row in rows):
                 raise AlreadyExistsError(
@@ -190,9 +201,9 @@ class MaterializationStore:
                     "task, or kill it"
                 )
             self._rows.delete_many({"taxonomy_id": taxonomy.taxonomy_id}, session=session)
-            return True
+            return bool(deleted.deleted_count)
 
-        transact(self._database, delete, within=TRANSACTION)
+        self._outbox.telling(delete, lambda deleted: [gone] if deleted else [])
 
     def settle(self) -> int:
         """Copies the ends of tasks to their rows, and counts them; safe to repeat."""

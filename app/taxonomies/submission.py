@@ -22,6 +22,7 @@ class Submitter:
     actor: str
     max_attempts: int
     request_id: str | None = None
+    callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Materializing:
                 "request_id": submitter.request_id,
             },
             max_attempts=submitter.max_attempts,
+            callback_url=submitter.callback_url,
         )
         return self.materializations.submit(wanted, task, self.ledger)
 

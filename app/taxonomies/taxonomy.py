@@ -1,16 +1,22 @@
 """Taxonomies and their versions: a version never changes, a new one is added."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Document, insert_once
+from app.database import Document
 from app.errors import AlreadyExistsError, NotFoundError
+from app.events.event import Event
+from app.events.insertion import insert_told
+from app.events.outbox import OutboxStore
+from app.events.resource import Kind as Told
+from app.events.resource import Thing, change, creation
 from app.identity import new_id
 from app.query.field import Field, FieldSet, Kind
 from app.query.page import ListQuery, Page, list_page
@@ -115,6 +121,7 @@ class TaxonomyStore:
 
     def __init__(self, database: Database[Document]) -> None:
         self._taxonomies = database[COLLECTION]
+        self._outbox = OutboxStore(database)
 
     def ensure_indexes(self) -> None:
         """Makes names unique in their namespace and lists fast; safe to repeat."""
@@ -135,9 +142,11 @@ class TaxonomyStore:
             "updated_at": at,
         }
         try:
-            return Taxonomy.from_document(insert_once(self._taxonomies, stored))
+            event = creation(Thing.of_row(Told.TAXONOMY, stored), at)
+            stored = insert_told(self._outbox, self._taxonomies, stored, event)
         except DuplicateKeyError as exc:
             raise _taken(new.taxonomy_name) from exc
+        return Taxonomy.from_document(stored)
 
     def get(self, identifier: str, *, namespace_id: str, version: int | None = None) -> Taxonomy:
         """The taxonomy with this id or name, an id going before a name; or `NotFoundError`.
@@ -163,13 +172,9 @@ class TaxonomyStore:
 
     def change(self, taxonomy: Taxonomy, changes: Mapping[str, object]) -> Taxonomy:
         """Sets name, description or metadata; `NotFoundError` when it is gone."""
+        update = {"$set": {**changes, "updated_at": datetime.now(UTC)}}
         try:
-            stored = self._taxonomies.find_one_and_update(
-                _key(taxonomy),
-                {"$set": {**changes, "updated_at": datetime.now(UTC)}},
-                projection=_NEWEST,
-                return_document=ReturnDocument.AFTER,
-            )
+            stored = self._update(_key(taxonomy), update)
         except DuplicateKeyError as exc:
             raise _taken(str(changes["taxonomy_name"])) from exc
         if stored is None:
@@ -191,18 +196,39 @@ class TaxonomyStore:
             )
         if number > MAX_VERSIONS:
             raise AlreadyExistsError(f"The taxonomy has {MAX_VERSIONS} versions, as many as it may")
-        stored = self._taxonomies.find_one_and_update(
+        stored = self._update(
             {**_key(taxonomy), "version": taxonomy.latest_version},
             {
                 "$set": {**_latest(config, number), "updated_at": at},
                 "$push": {"versions": _version(config, version_id, number, at)},
             },
-            projection=_NEWEST,
-            return_document=ReturnDocument.AFTER,
+            cause=version_id,
         )
         if stored is None:
             raise AlreadyExistsError("Another version was added meanwhile: look at it first")
         return Taxonomy.from_document(stored)
+
+    def _update(
+        self, key: Document, update: Document, *, cause: str | None = None
+    ) -> Document | None:
+        """The taxonomy as it is now, told of, or None: the key selects none."""
+
+        def write(session: ClientSession) -> Document | None:
+            stored: Document | None = self._taxonomies.find_one_and_update(
+                key,
+                update,
+                projection=_NEWEST,
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            return stored
+
+        def events(stored: Document | None) -> Sequence[Event]:
+            if stored is None:
+                return []
+            return [change(Thing.of_row(Told.TAXONOMY, stored), stored["updated_at"], cause=cause)]
+
+        return self._outbox.telling(write, events)
 
     def _find(self, identifier: str, namespace_id: str, kept: Document | None) -> Document:
         scope = {"namespace_id": namespace_id}

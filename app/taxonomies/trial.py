@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from app.database import Document
 from app.errors import BadRequestError, InvalidError, NotFoundError
-from app.query.page import TIME_LIMIT_MS
+from app.query.patience import TIME_LIMIT_MS
 from app.resources.extraction import DOCUMENTS
 from app.taxonomies.assignment import Assignment, Node
 from app.taxonomies.descent import Block, Nodes, assign

@@ -8,6 +8,7 @@ import pytest
 
 from tests.acceptance.command import Command
 from tests.acceptance.shop import Shop
+from tests.receiver import LOOPBACK, Receiver, receiving
 from tests.s3_server import READABLE, READER, endpoint_url
 from tests.stack import Stack, running_stack
 from tests.web import ADDRESS, Web
@@ -25,14 +26,21 @@ def readme_job() -> str:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, web: Web, s3_port: int) -> Iterator[Stack]:
+def receiver() -> Iterator[Receiver]:
+    """Whom the stack's webhooks may call. Tests take paths of their own."""
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(server_folder: Path, web: Web, s3_port: int, receiver: Receiver) -> Iterator[Stack]:
     """A running stack whose workers also serve the README's job.
 
     Small chunks; files, the tests' web server and their S3 server may be read.
     """
-    root = tmp_path_factory.mktemp("stack")
+    root = server_folder / "stack"
     modules, files = root / "modules", root / "files"
-    modules.mkdir()
+    modules.mkdir(parents=True)
     files.mkdir()
     (modules / "thumbnails.py").write_text(readme_job())
     env = {
@@ -41,6 +49,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, web: Web, s3_port: int) -> I
         "WAYBILL_EGRESS_ALLOWED_NETWORKS": ADDRESS,
         "WAYBILL_EGRESS_ALLOWED_PORTS": str(web.port),
         "WAYBILL_EGRESS_CA_FILE": str(web.ca_file),
+        "WAYBILL_WEBHOOK_ALLOWED_NETWORKS": LOOPBACK,
+        "WAYBILL_WEBHOOK_ALLOWED_PORTS": str(receiver.port),
         "WAYBILL_S3_BUCKETS": READABLE,
         "WAYBILL_S3_ENDPOINT_URL": endpoint_url(s3_port),
         "WAYBILL_S3_REGION": "us-east-1",
@@ -48,6 +58,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, web: Web, s3_port: int) -> I
         "WAYBILL_CHUNK_OBJECTS": "100",
         "WAYBILL_KILL_GRACE_S": "3",
         "WAYBILL_FOLLOW_UP_DEBOUNCE_S": "1",
+        "WAYBILL_SCHEMA_DEBOUNCE_S": "0.2",
         "PYTHONPATH": f"{modules}:{README.parent}",
     }
     with running_stack(root / "data", env=env) as running:

@@ -1,5 +1,6 @@
 """Jobs that the acceptance tests' workers serve besides ours."""
 
+import gc
 import logging
 import threading
 
@@ -63,6 +64,12 @@ def flaky(self: Job, attempt: Attempt) -> dict[str, int]:
 def hopeless(self: Job, attempt: Attempt) -> None:
     """Can never succeed."""
     raise PermanentError("The moon is not made of cheese.")
+
+
+@app.task(base=Job, bind=True, name="test_spared")
+def spared(self: Job, attempt: Attempt) -> int:
+    """How many objects of this process the garbage collector never looks at."""
+    return gc.get_freeze_count()
 
 
 @app.task(base=Job, bind=True, name="test_deaf")

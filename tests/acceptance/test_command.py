@@ -18,6 +18,11 @@ pytestmark = pytest.mark.timeout(180)
 def test_json_is_the_server_s(command: Command, client: Client, shop: Shop) -> None:
     batch, task = shop.process(shop.add([text_object("a"), text_object("b")]))
     task_id, batch_id = task["task_id"], batch["batch_id"]
+    poll(
+        lambda: client.collections.get("text-vectors")["last_schema_sync"],
+        description="the schema has the documents, and stays as it is",
+        within_s=60,
+    )
     singles: dict[tuple[str, ...], object] = {
         ("tasks", "get", task_id): client.tasks.get(task_id),
         ("batches", "get", batch_id): client.batches.get(batch_id),

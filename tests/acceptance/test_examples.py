@@ -22,7 +22,9 @@ DOCUMENTS = (
     "docs/keys.md",
     "docs/migrations.md",
     "docs/operators.md",
+    "docs/runs.md",
     "docs/taxonomies.md",
+    "docs/webhooks.md",
 )
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INTERPRETERS = {
@@ -51,6 +53,7 @@ def test_the_examples_run(document: str, stack: Stack) -> None:
             "WAYBILL_URL": stack.api_url,
             "WAYBILL_API_KEY": stack.api_key,
             "WAYBILL_NAMESPACE": namespace,
+            "WAYBILL_POSTGRES_URL": stack.postgres_url,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
     )

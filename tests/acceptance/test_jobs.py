@@ -79,6 +79,12 @@ def test_a_permanent_error_fails_at_once_and_the_traceback_is_for_operators(
     assert "Traceback" in str(history(client, task)[-1].get("traceback"))
 
 
+def test_what_a_worker_has_loaded_is_spared_by_the_garbage_collector(client: Client) -> None:
+    """Or it would seldom collect the exceptions that failed jobs leave behind."""
+    [objects] = ended(client, submit(client, "test_spared"))["outputs"] or [0]
+    assert objects > 50_000
+
+
 def test_an_unknown_type_is_refused_and_the_others_go_on(client: Client) -> None:
     answer = client.tasks.submit_many([{"task_type": "test_flaky"}, {"task_type": "no_such_type"}])
     assert (answer["succeeded_count"], answer["failed_count"]) == (1, 1)

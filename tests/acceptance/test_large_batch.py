@@ -22,5 +22,8 @@ def test_thirty_thousand_texts(shop: Shop, stack: Stack) -> None:
     assert done == sorted(done)
     assert len(set(done)) > 5
     assert run.estimates_within(2) > 0.5
-    too_large = {role: mib for role, mib in run.peak_mib.items() if mib >= MEMORY_BOUND_MIB}
+    needed_mib = dict(run.peak_mib)
+    # The stack's database keeps what the tests before this one made it allocate.
+    needed_mib["mongo"] -= run.first_mib["mongo"]
+    too_large = {role: mib for role, mib in needed_mib.items() if mib >= MEMORY_BOUND_MIB}
     assert too_large == {}

@@ -104,6 +104,10 @@ def test_metrics_tell_of_a_running_stack(stack: Stack, api: httpx.Client) -> Non
     assert now["waybill_worker_slots", ("waybill.jobs",)] >= 2
     assert now["waybill_workers", ("waybill.control",)] >= 1
     assert now["waybill_beat_tick_age_seconds", ()] >= 0
+    assert {labels for name, labels in now if name == "waybill_event_lag_seconds"} == {
+        ("expansion",),
+        ("dispatch",),
+    }
     assert ("waybill_queue_messages", ("waybill.jobs",)) in now
 
 

@@ -19,7 +19,7 @@ from waybill.types import JsonObject, Task
 
 pytestmark = pytest.mark.timeout(300)
 
-OBJECTS = 3_000
+OBJECTS = 1_500
 LONG_TEXT = " ".join(f"word{n}" for n in range(2_000))
 
 

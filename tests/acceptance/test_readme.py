@@ -67,4 +67,15 @@ def test_the_demo_comes_to_its_receipt_its_clusters_and_its_kill(tmp_path: Path)
     agreement = float(kmeans.split("│")[7])  # normalized mutual information with the true labels
     assert agreement >= 0.65
     assert len(list(tmp_path.glob("waybill-pictures-*/digits-*.svg"))) == 2
+    chunks = re.findall(
+        r"^│ api_buckets_batches_process\.chunk +│(.*)│$", done.stdout, re.MULTILINE
+    )
+    ((runs, failures, *lengths, rate),) = [line.split("│") for line in chunks]
+    assert (int(runs), int(failures)) == (4, 0)  # 1,797 objects in chunks of 500
+    assert all(float(each.replace(" s", "")) > 0 for each in (*lengths, rate.replace(",", "")))
     assert "is CANCELED after" in done.stdout
+    told = done.stdout[done.stdout.index("Told by webhook") :]
+    events = re.findall(r"^│ (\S+) .* ms +│$", told, re.MULTILINE)
+    assert (events[0], events[-1]) == ("task.started", "task.canceled")
+    assert events.count("cluster.execution.completed") == 2
+    assert events.count("collection.documents.written") == 1

@@ -8,8 +8,9 @@ from tests.acceptance.shop import Shop, text_object
 from tests.stack import Stack
 from waybill import Client
 
-# Receipts and the answers of requests live out their retention, which is short for the latter.
-STAY = frozenset({"tasks", "idempotency"})
+# Receipts, the log of what others were told, and the answers of requests live out their retention,
+# which is short for the last.
+STAY = frozenset({"tasks", "outbox", "deliveries", "idempotency"})
 
 
 def test_nothing_of_a_namespace_is_left(shop: Shop, stack: Stack) -> None:

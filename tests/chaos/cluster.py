@@ -102,6 +102,7 @@ class Cluster:
             api_host=LOOPBACK,
             api_port=api_port,
             api_key=self.api_key,
+            secret_key=self.api_key,
             flower_port=0,
             flower_user="",
             flower_password="",

@@ -106,6 +106,39 @@ def _untold_child(scene: Scene) -> str:
     return scene.age(child_id)
 
 
+def _unserved(scene: Scene) -> str:
+    return scene.mailbox("wh_unserved", due_at=scene.long_ago())
+
+
+def _untold_news(scene: Scene) -> str:
+    """Somebody asked to be told, and nobody told them in time."""
+    scene.mailbox("wh_idle")
+    return scene.set(scene.completed(), untold_since=scene.long_ago())
+
+
+def _waiting_event(scene: Scene) -> str:
+    scene.mailbox("wh_idle")
+    event = {"_id": "evt_waiting", "waiting_since": scene.long_ago()}
+    scene.database["outbox"].insert_one(event)
+    return "evt_waiting"
+
+
+def _unlooked_at(scene: Scene) -> str:
+    """The mailbox is not due, although this has waited for long."""
+    mailbox_id = scene.mailbox("wh_quiet")
+    return scene.delivery(mailbox_id, updated_at=scene.long_ago())
+
+
+def _looked_at_too_late(scene: Scene) -> str:
+    mailbox_id = scene.mailbox("wh_slow", due_at=scene.now() + AGE)
+    return scene.delivery(mailbox_id, updated_at=scene.long_ago())
+
+
+def _endless_attempt(scene: Scene) -> str:
+    attempts = [{"number": 1, "outcome": None}]
+    return scene.delivery("wh_log", status="delivered", attempt_count=1, attempts=attempts)
+
+
 def _orphan(scene: Scene) -> str:
     parent_id, children = scene.family(1)
     scene.forget(parent_id)
@@ -243,6 +276,9 @@ BREACHES: Final[Mapping[Rule, Sequence[Breach]]] = {
         _idle_suspension,
         _uncalled_parent,
         _untold_child,
+        _unserved,
+        _untold_news,
+        _waiting_event,
     ),
     Rule.OVER_QUOTA: (_over_quota,),
     Rule.ORPHAN_CHILD: (_orphan, _young_orphan),
@@ -260,6 +296,19 @@ BREACHES: Final[Mapping[Rule, Sequence[Breach]]] = {
         lambda s: s.twin("failed_documents", s.failure(2), "fail_z"),
     ),
     Rule.EFFECT_WITHOUT_RECEIPT: (_unreceipted,),
+    Rule.UNTOLD: (
+        lambda s: s.write(s.waiting(), {"$unset": {"untold_since": 1}}),
+        lambda s: s.set(s.completed(), untold_since=s.now() + AGE),
+    ),
+    Rule.FORGOTTEN_DELIVERY: (
+        lambda s: s.delivery("wh_gone", updated_at=s.long_ago()),
+        _unlooked_at,
+        _looked_at_too_late,
+    ),
+    Rule.GAP_IN_LOG: (
+        lambda s: s.delivery("wh_log", status="delivered", attempt_count=1),
+        _endless_attempt,
+    ),
     Rule.COPY_AHEAD: (lambda s: s.copy(s.running(), version=9),),
     Rule.COPY_DIFFERS: (
         lambda s: s.says(s.running(), status="COMPLETED"),

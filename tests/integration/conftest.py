@@ -4,11 +4,14 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from psycopg.sql import SQL, Identifier
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
@@ -19,6 +22,7 @@ from app.database import MAJORITY, Document
 from app.embedded.layout import Layout
 from app.embedded.mongo import Mongo
 from app.embedded.port import LOOPBACK, accepts, free_ports
+from app.embedded.postgres import Postgres
 from app.embedded.server import running
 from app.embedded.valkey import Valkey
 from app.main import create_app
@@ -26,12 +30,15 @@ from app.receipts.ledger import Ledger
 from app.settings import Settings
 from app.stores import Stores
 from tests.integration.receipts import opened
+from tests.integration.world import Side, World, peopled
 from tests.polling import poll
+
+SECRET_KEY = "a key for tests alone, of 32 characters or more"
 
 
 @pytest.fixture(scope="session")
-def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    layout = Layout(tmp_path_factory.mktemp("servers"))
+def _servers(server_folder: Path) -> Iterator[tuple[str, str]]:
+    layout = Layout(server_folder / "servers")
     layout.make()
     mongo_port, redis_port = free_ports(2)
     mongo, valkey = Mongo(layout, mongo_port), Valkey(layout, redis_port)
@@ -49,6 +56,35 @@ def mongo_url(_servers: tuple[str, str]) -> str:
 def redis_url(_servers: tuple[str, str]) -> str:
     """Valkey, which speaks Redis's protocol."""
     return _servers[1]
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> Iterator[Postgres]:
+    """PostgreSQL, started for the first test that needs it."""
+    layout = Layout(server_folder / "postgres-server")
+    layout.make()
+    (port,) = free_ports(1)
+    server = Postgres(layout, port)
+    with running(layout, [server]):
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """An empty database of this test alone, dropped after it."""
+    with postgres_database(postgres) as url:
+        yield url
+
+
+@contextmanager
+def postgres_database(postgres: Postgres) -> Iterator[str]:
+    """An empty database at the URL, dropped after the block."""
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    yield postgres.url.removesuffix("/postgres") + f"/{name}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +125,12 @@ def broker(redis_url: str) -> Iterator[Redis]:
 @pytest.fixture
 def settings(mongo_url: str, redis_url: str, database: Database[Document]) -> Settings:
     """The settings of an API over the servers of this session and the database of this test."""
-    values = {"mongo_url": mongo_url, "mongo_database": database.name, "redis_url": redis_url}
+    values = {
+        "mongo_url": mongo_url,
+        "mongo_database": database.name,
+        "redis_url": redis_url,
+        "secret_key": SECRET_KEY,
+    }
     return Settings.model_validate(values)  # the variables of whoever runs the tests stay out
 
 
@@ -157,3 +198,34 @@ def client_for(api_url: str, stores: Stores) -> Iterator[ClientMaker]:
 def client(client_for: ClientMaker) -> httpx.Client:
     """A client with an admin's key, working in the default namespace."""
     return client_for()
+
+
+@pytest.fixture(scope="session")
+def world(
+    mongo: MongoClient[Document], mongo_url: str, redis_url: str, postgres: Postgres
+) -> Iterator[World]:
+    """One for all tests of isolation: they only add to it."""
+    name = f"test_{secrets.token_hex(8)}"
+    values = {
+        "mongo_url": mongo_url,
+        "mongo_database": name,
+        "redis_url": redis_url,
+        "secret_key": SECRET_KEY,
+    }
+    with postgres_database(postgres) as postgres_url:
+        api = create_app(Settings.model_validate(values | {"postgres_url": postgres_url}))
+        with serving(api) as url, peopled(api, url, mongo[name], postgres_url) as world:
+            yield world
+    mongo.drop_database(name)
+
+
+@pytest.fixture
+def ours(world: World) -> Side:
+    """The namespace that a test works in."""
+    return world.ours
+
+
+@pytest.fixture
+def theirs(world: World) -> Side:
+    """The namespace that it must not reach."""
+    return world.theirs

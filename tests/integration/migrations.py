@@ -134,7 +134,7 @@ class Worker:
     """Runs the tasks of migrations in this process, one attempt at a time."""
 
     def __init__(self, settings: Settings, database: Database[Document], ledger: Ledger) -> None:
-        self.process = WorkerProcess(settings, database, ledger)
+        self.process = WorkerProcess.of(settings, database, ledger)
         self.ledger = ledger
         kind = JobType(RUN_TYPE, "jobs", 3, submittable=False, suspendable=True)
         ledger.job_types.register([kind])

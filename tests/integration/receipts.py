@@ -21,12 +21,14 @@ from app.embedded.port import free_ports
 from app.embedded.valkey import Valkey
 from app.receipts.cache import ReceiptCache
 from app.receipts.ledger import Ledger, Times
+from app.receipts.nudge import Nudge
 from app.receipts.publisher import Publisher
 from app.receipts.quota import COLLECTION as NAMESPACES
 from app.receipts.quota import NO_QUOTA, Quota
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TERMINAL, TRANSITIONS, TaskStatusEnum
 from app.receipts.store import Ending, Holder, ReceiptStore
+from app.receipts.transition import TOLD
 from app.resources.namespace import NamespaceStore
 from app.settings import Settings
 from tests.polling import poll
@@ -42,6 +44,13 @@ COMPLETED: Final = Ending(TaskStatusEnum.COMPLETED, outputs=[{"n": 1}])
 T = TypeVar("T")
 
 
+def sender(redis_url: str) -> Celery:
+    """A Celery that sends messages through this broker."""
+    celery = Celery("test", set_as_current=False)
+    celery.conf.update(celery_configuration(Settings(redis_url=redis_url)))
+    return celery
+
+
 @contextmanager
 def opened(
     database: Database[Document],
@@ -55,12 +64,11 @@ def opened(
     quota: Quota = NO_QUOTA,
 ) -> Iterator[Ledger]:
     """A ledger as a process has it, with times that a test chooses."""
-    celery = Celery("test", set_as_current=False)
-    celery.conf.update(celery_configuration(Settings(redis_url=redis_url)))
+    celery = sender(redis_url)
     with Redis.from_url(redis_url, socket_timeout=5) as redis:
         receipts = ReceiptStore(
             database,
-            ReceiptCache(redis, ttl_s=DAY_S),
+            ReceiptCache(redis, Nudge(redis, celery), ttl_s=DAY_S),
             lease=lease,
             retention=retention,
             patience=patience,
@@ -104,7 +112,8 @@ def limit_tasks(
 ) -> None:
     """Gives a namespace these limits, and makes its tasks follow them, as the API does."""
     database = ledger.receipts.tasks.database
-    database[NAMESPACES].update_one({"_id": namespace_id}, {"$set": {}}, upsert=True)
+    named = {"$setOnInsert": {"namespace_name": namespace_id}}  # names are unique
+    database[NAMESPACES].update_one({"_id": namespace_id}, named, upsert=True)
     limits = {"max_running": max_running, "max_pending": max_pending}
     NamespaceStore(database).change_quota(namespace_id, limits)
     ledger.submission.change_quota(namespace_id)
@@ -188,6 +197,20 @@ def check_document(document: Document) -> None:
         running = status is TaskStatusEnum.PROCESSING and document["fan_out"] is None
         assert document["lease"] is not None or not running
         assert document["lease"] is None or status is TaskStatusEnum.PROCESSING
+    check_untold(document)
+
+
+def check_untold(document: Document) -> None:
+    """Whatever others are to be told of is found; of children nobody is told."""
+    news = [
+        entry
+        for entry in document["history"][document["told"] :]
+        if entry["from"] is None or TaskStatusEnum(entry["to"]) in TOLD
+    ]
+    if document["parent_task_id"] is not None:
+        assert "untold_since" not in document
+    elif news:
+        assert document["untold_since"] <= news[0]["at"]
 
 
 def check_step(before: Document, after: Document) -> None:

@@ -11,13 +11,17 @@ from pymongo.database import Database
 from redis import Redis
 
 from app.database import Document
+from app.deliveries.delivery import Target, new_delivery
+from app.deliveries.derivation import events_of
 from app.receipts.cache import KEY_PREFIX
 from app.receipts.ledger import Ledger
+from app.receipts.outbox import Entry, Untold
 from app.receipts.receipt import Piece, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending, Holder
 from app.receipts.transition import Move
 from app.resources.extraction import ExtractionStore, FailedDocument, NewDocument, Origin
+from app.webhooks.channel import Channel
 from tests.integration.receipts import (
     COMPLETED,
     brief,
@@ -36,7 +40,15 @@ QUOTA_NAMESPACE: Final = "ns_quota"
 RETRY: Final = Move(
     (TaskStatusEnum.PROCESSING,), TaskStatusEnum.PENDING, actor="worker:w1", reason="busy"
 )
-_TIMES: Final = ("created_at", "updated_at", "started_at", "ended_at", "published_at")
+FIRST: Final = Entry(1, None, TaskStatusEnum.PENDING, datetime(2026, 1, 1, tzinfo=UTC), 0)
+_TIMES: Final = (
+    "created_at",
+    "updated_at",
+    "started_at",
+    "ended_at",
+    "published_at",
+    "untold_since",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +83,23 @@ class Scene:
         entries = {"$mergeObjects": ["$$entry", {"at": back}]}
         aged = {"$map": {"input": "$history", "as": "entry", "in": entries}}
         document = stored(self.ledger, task_id)
-        times = {name: document[name] - AGE for name in _TIMES if document[name] is not None}
+        times = {name: document[name] - AGE for name in _TIMES if document.get(name)}
         return self.write(task_id, [{"$set": {**times, "history": aged}}])
+
+    def mailbox(self, mailbox_id: str, **fields: Any) -> str:
+        """A mailbox, not due unless a field says so."""
+        row = {"channel": "webhook", "rings": 1, **fields}
+        self.database["mailboxes"].update_one({"_id": mailbox_id}, {"$set": row}, upsert=True)
+        return mailbox_id
+
+    def delivery(self, mailbox_id: str, **fields: Any) -> str:
+        """A delivery to a webhook, pending unless a field says so."""
+        task = Untold("tsk_a", "ns_test", "test_job", None, {}, {}, None, None, 0, (FIRST,))
+        ((event, _),) = events_of(task)
+        target = Target(mailbox_id, Channel.WEBHOOK, mailbox_id)
+        row = new_delivery(event, event.to_bytes(), target, at=self.now()) | fields
+        self.database["deliveries"].insert_one(row)
+        return str(row["_id"])
 
     def now(self) -> datetime:
         options = self.database.codec_options

@@ -12,10 +12,17 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import TestPhase
 
 from app.database import Document
+from app.deliveries.delivery import Target, new_delivery
+from app.deliveries.derivation import events_of
+from app.receipts.outbox import Entry, Untold
+from app.receipts.status import TaskStatusEnum
+from app.webhooks.channel import Channel
 from tests.integration.clusters import cluster_body, complete
 from tests.integration.resources import Json, collection_body, made, thing
+from tests.integration.runs import add_run, migrate
 
 TASK_TYPE: Final = "thumbnails"
+CALLBACK_URL: Final = "https://example.com/callback"
 GIVEN: Final = 0.8  # the share of the generated cases that name what exists
 
 
@@ -26,9 +33,16 @@ class Supply:
     on; its key makes namespaces and keys.
     """
 
-    def __init__(self, client: httpx.Client, database: Database[Document], rng: random.Random):
+    def __init__(
+        self,
+        client: httpx.Client,
+        database: Database[Document],
+        postgres_url: str,
+        rng: random.Random,
+    ) -> None:
         self._client = client
         self._database = database
+        self._postgres_url = postgres_url
         self._documents = database["documents"]
         self._rng = rng
         self.ids = self._namespace_ids()
@@ -42,6 +56,10 @@ class Supply:
         self.ids |= self._cluster_ids()
         self.ids |= self._run_ids()
         self.ids |= self._taxonomy_ids()
+        self.ids |= self._webhook_ids()
+        self.ids |= self._delivery_ids()
+        self.ids |= self._processing_ids()
+        self._add_callback()
         self.extended = self._namespace_ids()["namespace_identifier"]
         self.ids |= self._extension_ids()
 
@@ -58,6 +76,9 @@ class Supply:
             self._cluster_ids,
             self._run_ids,
             self._taxonomy_ids,
+            self._webhook_ids,
+            self._delivery_ids,
+            self._processing_ids,
             self._extension_ids,
         ):
             add()
@@ -121,6 +142,8 @@ class Supply:
                 return self._migration_ids()
             case "roll_back_migration":
                 return self._canceled_migration_ids()
+            case "put_webhook" | "delete_webhook" | "rotate_webhook_secret" | "purge_deliveries":
+                return self._webhook_ids()
             case "patch_key" | "rotate_key" | "revoke_key":
                 return self._key_ids()
             case _:
@@ -205,6 +228,45 @@ class Supply:
         source = self.ids["collection_identifier"]
         body = {"taxonomy_name": self._name(), "source_collection": source}
         return {"taxonomy_identifier": self._post("/v1/taxonomies", body)["taxonomy_id"]}
+
+    def _webhook_ids(self) -> dict[str, str]:
+        channels = [{"channel": "webhook", "configs": {"url": "https://example.com/hooks"}}]
+        body = {"webhook_name": self._name(), "event_types": ["*"], "channels": channels}
+        webhook = self._post("/v1/organizations/webhooks", body)
+        return {"webhook_identifier": webhook["webhook_id"]}
+
+    def _delivery_ids(self) -> dict[str, str]:
+        """Waits to be sent: no dispatcher runs here."""
+        path = f"/v1/organizations/webhooks/{self.ids['webhook_identifier']}/test"
+        return {"delivery_id": self._post(path, {})["delivery_id"]}
+
+    def _processing_ids(self) -> dict[str, str]:
+        """Workers write runs, and none runs here."""
+        migrate(self._postgres_url)
+        reference = f"{self.ids['task_id']}/1"
+        event: Json = {"namespace_id": self._namespace, "inputs": []}
+        now = datetime.now(UTC)
+        return {"processing_id": add_run(self._postgres_url, now, reference=reference, event=event)}
+
+    def _add_callback(self) -> None:
+        """What the task's URL is sent when it has ended, which a dispatcher would store."""
+        entry = Entry(2, TaskStatusEnum.PENDING, TaskStatusEnum.CANCELED, datetime.now(UTC), 0)
+        task = Untold(
+            task_id=self.ids["task_id"],
+            namespace_id=self._namespace,
+            task_type=TASK_TYPE,
+            callback_url=CALLBACK_URL,
+            additional_data={},
+            about={},
+            outputs=None,
+            error_message=None,
+            done=0,
+            news=(entry,),
+        )
+        ((event, _),) = events_of(task)
+        target = Target("callback:supply", Channel.CALLBACK, url=CALLBACK_URL)
+        row = new_delivery(event, event.to_bytes(), target, at=entry.at)
+        self._database["deliveries"].insert_one(row)
 
     def _extension_ids(self) -> dict[str, str]:
         """A migration that a key to both namespaces sees; only one to all makes new ones."""

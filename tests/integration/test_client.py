@@ -70,6 +70,23 @@ def check(found: object, *kinds: object) -> None:
     assert found.keys() <= promised | optional
 
 
+def test_callbacks(waybill: Client) -> None:
+    url = "http://10.0.0.1/"
+    for call in (
+        lambda: waybill.tasks.submit(TYPE, webhook_url=url),
+        lambda: waybill.batches.submit("any", "any", webhook_url=url),
+        lambda: waybill.batches.retry("any", "any", webhook_url=url),
+        lambda: waybill.clusters.execute("any", webhook_url=url),
+        lambda: waybill.taxonomies.materialize("any", "any", webhook_url=url),
+        lambda: waybill.migrations.create("copy", "any", "other", webhook_url=url),
+    ):
+        with pytest.raises(ApiError, match="the URL leads to an address") as caught:
+            call()
+        assert caught.value.status == 422
+    accepted = waybill.tasks.submit(TYPE, webhook_url="https://example.com/waybill")
+    assert accepted["status"] == "PENDING"
+
+
 def test_tasks(waybill: Client) -> None:
     task = waybill.tasks.submit(TYPE, ["a.png"], additional_data={"n": 1}, idempotency_key="one")
     check(task, types.Task)

@@ -2,26 +2,31 @@
 
 import json
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 from pymongo.database import Database
 from redis import Redis
 
-from app.broker import QUEUES
+from app.broker import JOB_QUEUES, QUEUES
 from app.database import Document
 from app.doctor.examination import examine
 from app.doctor.finding import Finding, Verdict
 from app.doctor.fleet import look_at_processes, look_at_queues
 from app.doctor.machine import look_at_folders, look_at_imports, look_at_secrets, look_at_servers
 from app.doctor.mongodb import look_at_mongodb
+from app.doctor.postgres import look_at_postgres
 from app.doctor.redis_server import look_at_redis
 from app.doctor.subject import Subject
 from app.embedded.port import LOOPBACK, free_ports
 from app.embedded.server import running
 from app.settings import Settings
 from app.stores import Stores
+from app.tracking.schema import apply_migrations
+from app.tracking.spooling.drain import REFUSED
 from tests.integration.receipts import own_valkey
 from tests.stack import WAYBILL, clean_environment
 
@@ -60,13 +65,13 @@ def test_a_database_that_the_api_made_is_well(settings: Settings, stores: Stores
 def test_missing_and_surplus_indexes_are_named(
     settings: Settings, stores: Stores, database: Database[Document]
 ) -> None:
-    database["tasks"].drop_index("expire_at_1")
+    database["tasks"].drop_index("expired")
     database["buckets"].create_index([("old", 1)])
     missing, surplus = (
         each for each in look_at_mongodb(subject(settings)) if each.check == "mongodb.indexes"
     )
     assert missing.verdict is Verdict.FAIL
-    assert missing.detail == "1 is missing: tasks.expire_at_1"
+    assert missing.detail == "1 is missing: tasks.expired"
     assert surplus.verdict is Verdict.WARN
     assert surplus.detail == "1 is not of this version: buckets.old_1"
 
@@ -132,7 +137,7 @@ def test_workers_and_beat_are_well_once_heard(settings: Settings, stores: Stores
 
 
 def test_a_queue_that_no_worker_serves_is_named(settings: Settings, stores: Stores) -> None:
-    *most, last = QUEUES[:-2]
+    *most, last = JOB_QUEUES
     stores.ledger.pulse.beat("w1", queues=most, slots=2)
     jobs = by_check(look_at_processes(subject(settings)))["workers.jobs"]
     assert jobs.verdict is Verdict.FAIL
@@ -183,6 +188,33 @@ def test_what_breaks_a_look_is_told_on_stderr_without_secrets() -> None:
     assert checks["queues"] == "could not be examined (KeyError)"  # Celery's, of such a URL
     assert "Traceback" in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_the_tables_of_runs_are_missed_where_no_worker_made_them(
+    settings: Settings, postgres_url: str
+) -> None:
+    examined = subject(settings, postgres_url=postgres_url)
+    found = verdicts(look_at_postgres(examined))
+    assert found == {"postgres": Verdict.OK, "postgres.tables": Verdict.WARN}
+    with closing(psycopg.connect(postgres_url)) as connection:
+        apply_migrations(connection)
+    assert set(verdicts(look_at_postgres(examined)).values()) == {Verdict.OK}
+
+
+def test_a_spool_is_looked_at_where_runs_are_recorded(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "not there yet" / "spool"
+    examined = subject(settings, postgres_url=f"postgresql://{LOOPBACK}/", spool_dir=folder)
+    assert verdicts(look_at_folders(examined)) == {"spool": Verdict.OK}
+    folder.mkdir(parents=True)
+    (folder / REFUSED).write_text("{}\n")
+    finding = by_check(look_at_folders(examined))["spool"]
+    assert (finding.verdict, "refused" in finding.detail) == (Verdict.WARN, True)
+    (tmp_path / "file").write_text("")
+    examined = subject(
+        settings, postgres_url=f"postgresql://{LOOPBACK}/", spool_dir=tmp_path / "file"
+    )
+    finding = by_check(look_at_folders(examined))["spool"]
+    assert (finding.verdict, "cannot be written" in finding.detail) == (Verdict.WARN, True)
 
 
 def test_secrets_that_nobody_makes_must_be_set(settings: Settings) -> None:

@@ -15,12 +15,20 @@ from tests.integration.resources import Json, error, made, make_bucket, make_col
 @pytest.fixture
 def collection(client: httpx.Client, database: Database[Document]) -> Json:
     """A collection with documents of six objects, as a batch writes them."""
-    bucket = make_bucket(client)
-    made_ = make_collection(client, bucket)
-    origin = Origin(bucket["namespace_id"], bucket["bucket_id"], "btch_1", "tsk_1", 1)
+    made_ = make_collection(client, make_bucket(client))
+    origin, documents = documents_of(made_)
+    ids = [document.object_id for document in documents]
+    ExtractionStore(database).write(origin, ids, documents, [])
+    return made_
+
+
+def documents_of(collection: Json) -> tuple[Origin, list[NewDocument]]:
+    """Six documents, and the batch that makes them."""
+    (bucket_id,) = collection["source"]["bucket_ids"]
+    origin = Origin(collection["namespace_id"], bucket_id, "btch_1", "tsk_1", 1)
     documents = [
         NewDocument(
-            collection_id=made_["collection_id"],
+            collection_id=collection["collection_id"],
             object_id=f"obj_{i}",
             feature="text",
             vector=np.array([i, 0.5], dtype=np.float32),
@@ -29,9 +37,7 @@ def collection(client: httpx.Client, database: Database[Document]) -> Json:
         )
         for i in range(6)
     ]
-    ids = [document.object_id for document in documents]
-    ExtractionStore(database).write(origin, ids, documents, [])
-    return made_
+    return origin, documents
 
 
 def url(collection: Json) -> str:

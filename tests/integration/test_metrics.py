@@ -2,6 +2,7 @@
 
 import secrets
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,10 @@ from redis import Redis
 
 from app.broker import CONTROL_QUEUE
 from app.database import Document
+from app.deliveries.lag import Lag, lag_of
 from app.embedded.layout import Layout
 from app.embedded.mongo import Mongo
-from app.embedded.port import free_ports
+from app.embedded.port import LOOPBACK, free_ports
 from app.embedded.server import running
 from app.main import create_app
 from app.metrics.catalog import CATALOG
@@ -27,9 +29,10 @@ from app.receipts.census import OPEN, Census
 from app.receipts.index import BY_STATUS
 from app.receipts.job_type import JobType
 from app.receipts.ledger import Ledger
+from app.receipts.pulse import SpoolState
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import Ending
-from app.receipts.tally import KEY, Measure, added
+from app.receipts.tally import KEY, OTHER, Field, Measure, added
 from app.receipts.transition import Move
 from app.settings import Settings
 from app.stores import Stores
@@ -167,6 +170,63 @@ def test_workers_and_their_slots_are_summed_by_queue(api_url: str, stores: Store
     assert value(samples, "worker_slots", queue="q.one") == 4
     assert value(samples, "worker_slots", queue="q.two") == 2
     assert value(samples, "beat_tick_age_seconds") is None
+
+
+def test_runs_on_their_way_are_counted(
+    api_url: str, stores: Stores, ledger: Ledger, redis_url: str
+) -> None:
+    with Redis.from_url(redis_url) as redis:
+        redis.hdel(KEY, str(Field(Measure.RECORDED, "stored", OTHER)))
+    for name, waiting_bytes in (("spool:a", 10), ("spool:b", 32)):
+        stores.ledger.pulse.tell_spool(name, SpoolState(waiting_bytes, takes_runs=True))
+    ledger.cache.tally.add(added(Measure.RECORDED, "stored", OTHER, 3))
+    samples = scraped(api_url)
+    assert value(samples, "runs_waiting_bytes") == 42
+    assert value(samples, "run_rows_total", outcome="stored") == 3
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_health_says_what_waits_for_postgresql(
+    settings: Settings, postgres_url: str, is_there: bool
+) -> None:
+    url = postgres_url if is_there else f"postgresql://{LOOPBACK}:{free_ports(1)[0]}/"
+    app = create_app(settings.model_copy(update={"postgres_url": url}))
+    findings = []
+    with serving(app) as api_url:
+        for takes_runs in (True, False):
+            state = SpoolState(3 * 512 * 1024, takes_runs=takes_runs)
+            app.state.stores.ledger.pulse.tell_spool("spool:a", state)
+            health = httpx.get(f"{api_url}/v1/health", timeout=30).json()
+            findings.append(tuple(health["components"]["postgres"].values()))
+    waiting = "1.5 MiB of runs wait on disk"
+    full = f"{waiting}, which has no room for more"
+    assert findings == (
+        [("OK", "answers"), ("DEGRADED", f"answers, but runs are lost; {full}")]
+        if is_there
+        else [
+            ("DEGRADED", f"does not answer; {waiting}"),
+            ("DEGRADED", f"does not answer; {full}"),
+        ]
+    )
+
+
+def test_the_lag_is_the_age_of_what_nobody_was_told_of(
+    ledger: Ledger, database: Database[Document]
+) -> None:
+    assert lag_of(database) == Lag(timedelta(0), timedelta(0))
+    create(ledger)
+    database["mailboxes"].insert_one(
+        {"_id": "wh_a", "due_at": datetime.now(UTC) - timedelta(hours=1)}
+    )
+    database["mailboxes"].insert_one(
+        {
+            "_id": "wh_b",
+            "due_at": datetime.now(UTC) - timedelta(hours=2),
+            "health": {"paused_until": datetime.now(UTC) + timedelta(hours=2)},
+        }
+    )
+    lag = lag_of(database)
+    assert timedelta(0) < lag.expansion < timedelta(hours=1) <= lag.dispatch < timedelta(hours=2)
 
 
 def test_requests_are_counted_by_template(api_url: str, client: httpx.Client) -> None:

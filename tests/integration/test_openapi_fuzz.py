@@ -27,6 +27,7 @@ from schemathesis.engine import events, from_schema
 from app.database import Document
 from app.embedded.port import LOOPBACK, accepts, free_ports
 from app.receipts.job_type import JobType, JobTypeStore
+from tests.integration.conftest import SECRET_KEY
 from tests.integration.supply import TASK_TYPE, Supply
 from tests.polling import poll
 from tests.stack import clean_environment
@@ -78,6 +79,11 @@ NESTED: Final = (
     "execute_taxonomy_by_kind",
     "materialize_taxonomy",
     "apply_taxonomy",
+    "list_webhooks",
+    "put_webhook",  # its body is walked where a webhook is created
+    "list_deliveries",
+    "replay_deliveries",
+    "purge_deliveries",
 )
 # Ids come from `Supply`: one of a task that never ends would hold its event stream open.
 ALONE: Final = {"extra-data-sources": {"responses": False}}
@@ -130,7 +136,13 @@ def key() -> str:
 
 
 @pytest.fixture
-def url(key: str, mongo_url: str, redis_url: str, database: Database[Document]) -> Iterator[str]:
+def url(
+    key: str,
+    mongo_url: str,
+    redis_url: str,
+    postgres_url: str,
+    database: Database[Document],
+) -> Iterator[str]:
     """An API in a process of its own: schemathesis and it would share one interpreter's lock."""
     (port,) = free_ports(1)
     env = {
@@ -138,6 +150,8 @@ def url(key: str, mongo_url: str, redis_url: str, database: Database[Document]) 
         "WAYBILL_MONGO_URL": mongo_url,
         "WAYBILL_MONGO_DATABASE": database.name,
         "WAYBILL_REDIS_URL": redis_url,
+        "WAYBILL_POSTGRES_URL": postgres_url,
+        "WAYBILL_SECRET_KEY": SECRET_KEY,
         "WAYBILL_LOG_LEVEL": "ERROR",
     }
     command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"]
@@ -192,13 +206,13 @@ def configuration(key: str) -> SchemathesisConfig:
     )
 
 
-def test_fuzz(url: str, key: str, database: Database[Document]) -> None:
+def test_fuzz(url: str, key: str, database: Database[Document], postgres_url: str) -> None:
     kind = JobType(TASK_TYPE, "jobs", 3, submittable=True, suspendable=True)
     JobTypeStore(database).register([kind])
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json", config=configuration(key))
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-        supply = Supply(client, database, random.Random(SEED))
+        supply = Supply(client, database, postgres_url, random.Random(SEED))
         with before_each_call(lambda case: supply.fill(case, operation_id(case))):
             tally = Tally.of(from_schema(schema).execute())
     log.info("seed %d, %d cases", SEED, tally.cases.total())

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.access.permission import Permission
+from app.settings import Settings
 from tests.integration.resources import ClientMaker, error
 
 READ, WRITE, DELETE, ADMIN = Permission
@@ -98,17 +99,44 @@ NEEDED: Mapping[str, Permission] = {
     "POST /v1/namespaces/migrations/{}/start": ADMIN,
     "POST /v1/namespaces/migrations/{}/cancel": ADMIN,
     "POST /v1/namespaces/migrations/{}/rollback": ADMIN,
+    "GET /v1/organizations/webhooks": READ,
+    "POST /v1/organizations/webhooks": WRITE,
+    "POST /v1/organizations/webhooks/list": READ,
+    "GET /v1/organizations/webhooks/callback-secret": ADMIN,
+    "POST /v1/organizations/webhooks/callback-secret/rotate": ADMIN,
+    "GET /v1/organizations/webhooks/{}": READ,
+    "PUT /v1/organizations/webhooks/{}": WRITE,
+    "DELETE /v1/organizations/webhooks/{}": DELETE,
+    "POST /v1/organizations/webhooks/{}/rotate-secret": WRITE,
+    "POST /v1/organizations/webhooks/{}/test": WRITE,
+    "GET /v1/organizations/webhooks/{}/deliveries": READ,
+    "POST /v1/organizations/webhooks/{}/deliveries/list": READ,
+    "POST /v1/organizations/webhooks/{}/deliveries/replay": WRITE,
+    "POST /v1/organizations/webhooks/{}/deliveries/purge": DELETE,
+    "GET /v1/organizations/webhooks/{}/deliveries/{}": READ,
+    "POST /v1/organizations/webhooks/{}/deliveries/{}/replay": WRITE,
+    "GET /v1/runs": READ,
+    "GET /v1/runs/stats": READ,
+    "GET /v1/runs/{}": READ,
     "POST /v1/tasks/list": READ,
     "POST /v1/tasks/submit": WRITE,
     "POST /v1/tasks/kill": DELETE,
     "GET /v1/tasks/{}": READ,
     "GET /v1/tasks/{}/history": READ,
     "GET /v1/tasks/{}/events": READ,
+    "GET /v1/tasks/{}/callback": READ,
+    "POST /v1/tasks/{}/callback/replay": WRITE,
     "POST /v1/tasks/{}/kill": DELETE,
     "DELETE /v1/tasks/{}": DELETE,
     "POST /v1/tasks/{}/suspend": WRITE,
     "POST /v1/tasks/{}/resume": WRITE,
 }
+
+
+@pytest.fixture
+def settings(settings: Settings, postgres_url: str) -> Settings:
+    """With PostgreSQL, too, where runs are read."""
+    return settings.model_copy(update={"postgres_url": postgres_url})
 
 
 def routes(api: FastAPI) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,13 +23,17 @@ from redis.asyncio import Redis as AsyncRedis
 from app.database import Document
 from app.embedded.server import running
 from app.errors import NotFoundError
-from app.receipts.cache import KEY_PREFIX, OPEN_COPY_TRUST_MS, ReceiptCache
+from app.receipts.cache import KEY_PREFIX, MAX_COPY_BYTES, OPEN_COPY_TRUST_MS, ReceiptCache
 from app.receipts.ledger import Ledger
+from app.receipts.nudge import KEY as NUDGE_KEY
+from app.receipts.nudge import Nudge
 from app.receipts.progress import begin
 from app.receipts.reading import Reading, ReceiptReader
 from app.receipts.receipt import Receipt
 from app.receipts.status import TERMINAL, TaskStatusEnum
 from app.receipts.store import Ending, ReceiptStore
+from app.receipts.tally import Field, Measure, added
+from app.receipts.write_behind import Written
 from tests.integration.receipts import (
     COMPLETED,
     DAY_S,
@@ -39,6 +44,7 @@ from tests.integration.receipts import (
     new_task,
     opened,
     own_valkey,
+    sender,
     stored,
 )
 from tests.polling import poll
@@ -158,6 +164,35 @@ def test_thirty_two_writers_in_any_order_leave_the_newest(ledger: Ledger, redis:
         at_once(32, put)
         assert copy_version(redis, receipt.task_id) == 33
         assert body(redis, receipt.task_id)["error_message"] == "v33"
+
+
+def test_many_are_stored_in_one_go_with_their_counts_and_one_nudge(
+    ledger: Ledger, redis: Redis
+) -> None:
+    small = [create(ledger) for _ in range(3)]
+    large = replace(create(ledger), outputs=["x" * MAX_COPY_BYTES])
+    redis.delete(KEY_PREFIX + large.task_id, NUDGE_KEY)
+    before = ledger.cache.tally.read()
+    counts = added(Measure.MOVED, "TESTED", "test_many")
+    fresh = [replace(receipt, version=7) for receipt in (*small, large)]
+    ledger.cache.put_all([Written(receipt, counts, is_event=True) for receipt in fresh])
+    assert [copy_version(redis, receipt.task_id) for receipt in small] == [7, 7, 7]
+    assert not redis.exists(KEY_PREFIX + large.task_id)
+    gained = Counter(ledger.cache.tally.read()) - Counter(before)
+    assert gained == {Field(Measure.MOVED, "TESTED", "test_many"): 4}
+    assert redis.exists(NUDGE_KEY)
+
+
+def test_copies_that_are_written_behind_come_soon_and_at_the_latest_with_a_flush(
+    ledger: Ledger, redis: Redis, redis_url: str
+) -> None:
+    behind = ReceiptCache(redis, Nudge(redis, sender(redis_url)), ttl_s=DAY_S, writes_behind=True)
+    receipts = [create(ledger) for _ in range(20)]
+    for version in (2, 3):
+        for receipt in receipts:
+            behind.put(replace(receipt, version=version))
+    behind.flush()
+    assert {copy_version(redis, receipt.task_id) for receipt in receipts} == {3}
 
 
 def test_versions_are_compared_as_numbers(ledger: Ledger, redis: Redis) -> None:
@@ -307,7 +342,7 @@ def silent_server() -> Iterator[tuple[str, list[object]]]:
 def test_a_frozen_redis_is_not_waited_for_at_every_write(database: Database[Document]) -> None:
     """Else a bulk submission of a thousand waits for a thousand time-outs."""
     with silent_server() as (url, connected), Redis.from_url(url, socket_timeout=0.1) as redis:
-        cache = ReceiptCache(redis, ttl_s=DAY_S)
+        cache = ReceiptCache(redis, Nudge(redis, sender(url)), ttl_s=DAY_S)
         store = ReceiptStore(database, cache, lease=LEASE, retention=timedelta(days=1))
         receipts = store.create([new_task() for _ in range(30)])
         assert len(receipts) == 30

@@ -12,11 +12,12 @@ from redis import Redis
 from app.database import Document
 from app.embedded.server import running
 from app.receipts.ledger import Ledger
+from app.receipts.publisher import SENT_AT_ONCE
 from app.receipts.queue import SENT_PER_SWEEP
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.transition import Move
-from tests.integration.message import lose, sent
+from tests.integration.message import lose, sent, sent_task
 from tests.integration.receipts import (
     COMPLETED,
     claim,
@@ -28,6 +29,7 @@ from tests.integration.receipts import (
 )
 from tests.polling import poll
 
+TOLD_WITHIN_S = 20.0
 BACK = Move((TaskStatusEnum.PROCESSING,), TaskStatusEnum.PENDING, actor="worker:w1")
 
 
@@ -45,6 +47,28 @@ def test_a_submitted_task_has_one_message_with_its_id_only(
     ledger.submission.submit([secret])
     assert all("secret" not in str(raw) for raw in broker.lrange(queue, 0, -1))
     assert all(stored(ledger, receipt.task_id)["published_at"] for receipt in receipts)
+
+
+def test_many_tasks_are_sent_in_order_each_with_its_event(
+    ledger: Ledger, broker: Redis, queue: str
+) -> None:
+    with broker.pubsub(ignore_subscribe_messages=True) as events:  # type: ignore[no-untyped-call] # partly typed package
+        events.psubscribe("*celeryev*")
+        events.get_message(timeout=TOLD_WITHIN_S)  # the server has taken the subscription
+        receipts = submit(ledger, queue, SENT_AT_ONCE + 1)
+        told: list[str] = []
+
+        def all_told() -> bool:
+            while (message := events.get_message()) is not None:
+                # Others publish on this broker, too.
+                if task_id := sent_task(message["data"], queue):
+                    told.append(task_id)
+            return len(told) >= len(receipts)
+
+        poll(all_told, description="each task has its event", within_s=TOLD_WITHIN_S)
+    ids = [receipt.task_id for receipt in receipts]
+    assert sent(broker, queue) == ids
+    assert told == ids
 
 
 def test_a_queue_that_is_merely_long_is_left_alone(
@@ -95,6 +119,24 @@ def test_a_message_on_its_way_is_not_lost_yet(
         ledger.receipts.tasks.update_many({"queue": queue}, [{"$set": {"published_at": age}}])
         assert ledger.queue.republish(ledger.publisher) == 5
         assert ledger.queue.republish(ledger.publisher) == 0
+
+
+def test_a_submission_that_is_being_sent_has_no_other_task_sent_twice(
+    database: Database[Document], redis_url: str, broker: Redis, queue: str
+) -> None:
+    with opened(database, redis_url, lost_after=timedelta(hours=1)) as ledger:
+        submit(ledger, queue, 20)
+        age = {"$subtract": ["$published_at", 3_700_000]}
+        ledger.receipts.tasks.update_many({"queue": queue}, [{"$set": {"published_at": age}}])
+        stored_only = ledger.receipts.create([new_task(queue=queue)] * 7)
+        assert ledger.queue.republish(ledger.publisher) == 0
+        assert ledger.publisher.publish_all(stored_only) == []
+        assert ledger.queue.republish(ledger.publisher) == 0
+        gone = lose(broker, queue, 2)
+        assert ledger.queue.republish(ledger.publisher) == 0
+        ledger.receipts.create([new_task(queue=queue)] * 7)
+        assert ledger.queue.republish(ledger.publisher) == 2
+        assert sent(broker, queue)[-2:] == gone
 
 
 def test_what_does_not_wait_is_not_sent(ledger: Ledger, broker: Redis, queue: str) -> None:
@@ -230,5 +272,6 @@ def test_a_message_that_was_stamped_by_a_clock_ahead_is_sent_again(
         lose(broker, queue, 2)
         ahead = {"$add": ["$published_at", 3_600_000]}
         ledger.receipts.tasks.update_many({"queue": queue}, [{"$set": {"published_at": ahead}}])
+        assert ledger.queue.republish(ledger.publisher) == 0  # they may be on their way
         assert ledger.queue.republish(ledger.publisher) == 2
         assert ledger.queue.republish(ledger.publisher) == 0

@@ -24,7 +24,7 @@ from workers.jobs.removal import remove
 
 PENDING, PROCESSING = TaskStatusEnum.PENDING, TaskStatusEnum.PROCESSING
 # Receipts and the answers of requests live out their retention.
-STAY = ("tasks", "idempotency")
+STAY = ("tasks", "idempotency", "outbox")
 
 
 @pytest.fixture
@@ -58,6 +58,11 @@ def half_done(client: httpx.Client, worker: Worker, asked: Json) -> Json:
     return migration
 
 
+def told(database: Database[Document], namespace_id: str) -> set[str]:
+    """What others are told of the namespace."""
+    return set(database["outbox"].distinct("event_type", {"namespace_id": namespace_id}))
+
+
 def rows_of(database: Database[Document], *namespace_ids: str) -> dict[str, int]:
     """How many rows of each kind these namespaces have together."""
     scope = {"namespace_id": {"$in": list(namespace_ids)}}
@@ -86,6 +91,10 @@ def test_it_takes_along_what_migrations_left_and_no_more(
     counts = remove(attempt, removal)
     assert counts["objects"] == 3 + hidden
     assert rows_of(database, source.namespace_id, hidden_id) == {}
+    standing = {"collection.created", "collection.deleted"}
+    assert told(database, source.namespace_id) == {*standing, "objects.created.batch"}
+    assert told(database, made_id) == {"collection.created"}
+    assert told(database, hidden_id) == set()
     assert rows_of(database, made_id) == before
 
 

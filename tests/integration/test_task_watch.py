@@ -62,6 +62,40 @@ def watched(api: FastAPI) -> int:
     return count
 
 
+def test_a_plain_read_is_answered_as_one_with_a_parameter(
+    client: httpx.Client, client_for: ClientMaker, task: Receipt, stores: Stores
+) -> None:
+    other = made(client.post("/v1/namespaces", json={"namespace_name": "other"}))["namespace_id"]
+    foreign = client_for(Permission.READ, [other], namespace=other)
+    unknown = client_for(namespace="ns_none")
+    blind = httpx.Client(base_url=client.base_url, headers={"Authorization": "Bearer sk_none"})
+    assert client.get(path(task)).status_code == 200  # there is a copy from here on
+    asked = [
+        (client, path(task), {}, 200),
+        (client, path(task), {"If-None-Match": "*"}, 304),
+        (client, "/v1/tasks/%00%F0%9F%98%80%ff", {}, 404),
+        (foreign, path(task), {}, 404),
+        (unknown, path(task), {}, 404),
+        (blind, path(task), {}, 401),
+    ]
+    finish(stores.ledger, task)
+    with blind:
+        for each, of, headers, status in asked:
+            headers = {"X-Request-ID": "mine", **headers}
+            plain, other_way = (
+                each.get(of, params=params, headers=headers) for params in ({}, {"wait": "0"})
+            )
+            assert plain.status_code == status
+            assert without_date(plain) == without_date(other_way)
+            assert plain.headers.get_list("X-Request-ID") == ["mine"]
+
+
+def without_date(answer: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
+    """What two answers to one question have in common."""
+    headers = [pair for pair in answer.headers.multi_items() if pair[0] != "date"]
+    return answer.status_code, headers, answer.content
+
+
 def test_a_wait_is_bounded(client: httpx.Client, task: Receipt) -> None:
     for wait in ("-1", "60.5", "nan", "inf", "soon", ""):
         found = error(client.get(path(task), params={"wait": wait}), 422, "ValidationError")

@@ -1,6 +1,7 @@
 """docker-compose.yml and Dockerfile name only what exists, and agree with each other."""
 
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,17 @@ def test_volumes_are_declared_and_used() -> None:
     assert mounted == set(COMPOSE["volumes"])
 
 
+def test_the_workers_share_a_spool_that_their_user_may_write() -> None:
+    for name in WORKERS:
+        folder = SERVICES[name]["environment"]["WAYBILL_SPOOL_DIR"]
+        assert SERVICES[name]["volumes"] == [f"spool:{folder}"]
+    user = INSTRUCTIONS.index("USER waybill")
+    home = INSTRUCTIONS.index("WORKDIR /home/waybill")
+    made = next(n for n, line in enumerate(INSTRUCTIONS) if line.startswith("RUN mkdir"))
+    assert user < home < made
+    assert folder == f"/home/waybill/{INSTRUCTIONS[made].split()[4]}"
+
+
 def test_secrets_come_from_outside_and_must_be_given() -> None:
     places = {
         ("api", "WAYBILL_API_KEY"),
@@ -173,11 +185,22 @@ def test_secrets_come_from_outside_and_must_be_given() -> None:
     assert holders == {"api"}
 
 
+def test_the_image_installs_what_runs_in_it_at_the_lock_s_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (named,) = re.findall(r"\.whl\)\[([a-z0-9,]+)\]", DOCKERFILE)
+    assert {"server"} <= set(named.split(",")) <= set(project["optional-dependencies"])
+    assert not {"embedded", "bench", "dev"} & set(named.split(","))
+    installs = re.findall(r"pip install (.+)", "\n".join(INSTRUCTIONS))
+    assert len(installs) == 3
+    for each in installs:
+        assert each.startswith(("--constraint requirements.lock ", "--no-deps "))
+
+
 def test_the_image_copies_what_exists_and_does_not_run_as_root() -> None:
     sources = [
         source
         for line in INSTRUCTIONS
-        if line.startswith("COPY ")
+        if line.startswith("COPY ") and "--from=" not in line
         for source in line.split()[1:-1]
         if "*" not in source
     ]

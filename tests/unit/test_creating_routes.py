@@ -20,6 +20,7 @@ STATES = {
     "/v1/buckets/{bucket_identifier}/batches/{batch_id}/cancel",
     "/v1/clusters/{cluster_identifier}/executions/{run_id}/cancel",
     "/v1/namespaces/migrations/{migration_id}/cancel",
+    "/v1/organizations/webhooks/{webhook_identifier}/deliveries/purge",
     "/v1/tasks/{task_id}/kill",
     "/v1/tasks/{task_id}/suspend",
     "/v1/tasks/{task_id}/resume",

@@ -47,12 +47,12 @@ def test_every_named_test_exists(document: str) -> None:
 
 # How many blocks of code a document has, and the test that runs them. A diagram is no example.
 EXAMPLES = {
-    ("README.md", "python"): (2, "tests/acceptance/test_readme.py"),
+    ("README.md", "python"): (3, "tests/acceptance/test_readme.py"),
     ("README.md", "sh"): (3, "tests/acceptance/test_readme.py"),
     ("docs/after_ingestion.md", "python"): (1, "tests/acceptance/test_examples.py"),
     ("docs/client.md", "python"): (7, "tests/acceptance/test_examples.py"),
     ("docs/clusters.md", "python"): (1, "tests/acceptance/test_examples.py"),
-    ("docs/command.md", "sh"): (9, "tests/acceptance/test_command_examples.py"),
+    ("docs/command.md", "sh"): (11, "tests/acceptance/test_command_examples.py"),
     ("docs/extractors.md", "json"): (1, "tests/unit/test_extractors.py"),
     ("docs/extractors.md", "toml"): (1, "tests/unit/test_extractors.py"),
     ("docs/extractors.md", "python"): (1, "tests/unit/test_extractors.py"),
@@ -62,8 +62,14 @@ EXAMPLES = {
     ("docs/objects.md", "json"): (1, "tests/unit/test_fetch.py"),
     ("docs/objects.md", "sh"): (1, "tests/unit/test_fetch.py"),
     ("docs/operators.md", "sh"): (1, "tests/acceptance/test_examples.py"),
+    ("docs/runs.md", "python"): (2, "tests/acceptance/test_examples.py"),
+    ("docs/runs.md", "sh"): (1, "tests/acceptance/test_examples.py"),
+    ("docs/runs.md", "sql"): (1, "tests/acceptance/test_runs.py"),
+    ("docs/scaling.md", "json"): (1, "tests/unit/test_scaling.py"),
     ("docs/taxonomies.md", "python"): (1, "tests/acceptance/test_examples.py"),
     ("docs/taxonomies.md", "sh"): (1, "tests/acceptance/test_examples.py"),
+    ("docs/webhooks.md", "json"): (1, "tests/unit/test_webhook_document.py"),
+    ("docs/webhooks.md", "python"): (1, "tests/acceptance/test_examples.py"),
 }
 FENCE = re.compile(r"^```(\w*)\n.*?^```$", re.DOTALL | re.MULTILINE)
 

@@ -63,7 +63,7 @@ def test_a_login_that_flower_would_misread_is_refused(
         plan(settings(**{field: value}), layout, workers=2)
 
 
-def test_each_key_goes_to_one_process_and_to_no_command_line(layout: Layout) -> None:
+def test_each_key_goes_to_those_who_need_it_and_to_no_command_line(layout: Layout) -> None:
     inherited = {"WAYBILL_API_KEY": "sk_mine", "WAYBILL_LEASE_S": "20", "PYTHONPATH": "."}
     _, stack = plan(settings(), layout, workers=3)
     started = {program.role: program for program in programs(stack, layout, inherited)}
@@ -71,6 +71,7 @@ def test_each_key_goes_to_one_process_and_to_no_command_line(layout: Layout) -> 
     holders = {key: {r for r, p in started.items() if key in p.env} for key in KEYS}
     assert holders == {
         "WAYBILL_API_KEY": {"api"},
+        "WAYBILL_SECRET_KEY": {"api", "webhook"},
         "FLOWER_BASIC_AUTH": {"flower"},
         "WAYBILL_FLOWER_PASSWORD": set(),
     }
@@ -80,6 +81,7 @@ def test_each_key_goes_to_one_process_and_to_no_command_line(layout: Layout) -> 
         assert program.env["PYTHONPATH"] == str(Path.cwd())
         line = " ".join(program.argv)
         assert stack.api_key not in line
+        assert stack.secret_key not in line
         assert stack.flower_password not in line
 
 
@@ -90,6 +92,17 @@ def test_threads_of_workers_wait_without_spinning_unless_it_is_said_otherwise(
     for inherited, policy in (({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")):
         started = {program.role: program for program in programs(stack, layout, inherited)}
         assert started["worker"].env["OMP_WAIT_POLICY"] == policy
+
+
+def test_runs_wait_in_a_folder_that_outlives_the_embedded_servers_port(layout: Layout) -> None:
+    _, stack = plan(settings(), layout, workers=1)
+    mine = {"WAYBILL_SPOOL_DIR": "/mine"}
+    theirs = {"WAYBILL_POSTGRES_URL": "postgresql://db.example/"}
+    named = [
+        programs(stack, layout, inherited)[0].env.get("WAYBILL_SPOOL_DIR")
+        for inherited in ({}, mine, theirs)
+    ]
+    assert named == [str(layout.data_dir / "spool" / "embedded"), "/mine", None]
 
 
 def test_celery_nodes_of_two_data_folders_have_different_names(tmp_path: Path) -> None:

@@ -29,10 +29,14 @@ def _line(name: str) -> str:
     kind = next(shown for sign, shown in TYPES.items() if sign in annotation)
     if kind == "one of":
         kind = " ".join(re.findall(r"'(\w+)'", annotation))
-    default = "" if field.default in (None, ()) else f"`{field.default}`"
+    default = "" if field.default in (None, ()) else f"`{_shown(field.default)}`"
     if name == "data_dir":
         default = "`~/.local/share/waybill`"
     return f"| `{PREFIX}{name.upper()}` | {kind} | {default} | {field.description} |"
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def test_the_readme_lists_every_setting_as_the_code_has_it() -> None:

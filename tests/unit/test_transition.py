@@ -45,7 +45,7 @@ def test_status_version_and_history_move_in_one_stage(
     sets = update[0]["$set"]
     assert sets["status"] == to.value
     assert sets["version"] == {"$add": ["$version", 1]}
-    assert sets["updated_at"] == NOW
+    assert sets["updated_at"] == MOMENT
     kept, added = sets["history"]["$concatArrays"]
     assert kept == "$history"
     assert len(added) == 1
@@ -88,7 +88,7 @@ def test_words_of_people_are_never_expressions(text: Any) -> None:
     )
     entry = transition(move, {}, retention=RETENTION)[0]["$set"]["history"]["$concatArrays"][1][0]
     for key in ("actor", "reason", "worker", "traceback"):
-        assert entry[key] == {"$literal": text}
+        assert entry[key] == literal(text)
     # Nothing else of the entry came from outside.
     assert list(expressions(entry)) == [
         "$size",
@@ -110,10 +110,15 @@ def test_later_counts_whole_milliseconds_of_the_servers_clock(delay: timedelta) 
     )
 
 
-def test_a_literal_is_kept_as_it_is() -> None:
-    value = {"$set": ["$x"]}
+@pytest.mark.parametrize("value", [{"$set": ["$x"]}, {}, [], [1], "$status", "$$NOW", "$"])
+def test_what_may_look_like_an_expression_is_kept_as_it_is(value: object) -> None:
     assert literal(value) == {"$literal": value}
-    assert literal(literal(1)) == {"$literal": {"$literal": 1}}
+    assert literal(literal(value)) == {"$literal": {"$literal": value}}
+
+
+@pytest.mark.parametrize("value", [None, True, 0, 1.5, "", "a word", "5 $ a day"])
+def test_what_cannot_look_like_one_stands_for_itself(value: object) -> None:
+    assert literal(value) is value
 
 
 def expressions(value: Any) -> Iterator[str]:

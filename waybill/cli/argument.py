@@ -38,4 +38,8 @@ KeyId: TypeAlias = Annotated[
 Reason: TypeAlias = Annotated[
     str | None, typer.Option("--reason", help="Why; the receipt keeps it.")
 ]
+CallbackUrl: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--webhook-url", metavar="URL", help="Is sent one signed event at the end."),
+]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]

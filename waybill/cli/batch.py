@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from waybill.cli import output
-from waybill.cli.argument import BatchId, Reason, identifier
+from waybill.cli.argument import BatchId, CallbackUrl, Reason, identifier
 from waybill.cli.command_error import CommandError
 from waybill.cli.exit_code import of_status
 from waybill.cli.following import Following, ended
@@ -69,13 +69,15 @@ def list_batches(
 def submit(
     batch_id: BatchId,
     wait: Annotated[bool, typer.Option("--wait", help="Until its task has ended.")] = False,
+    webhook_url: CallbackUrl = None,
     *,
     connection: Connection,
     showing: Showing,
 ) -> None:
     """Submit a batch, and print its task; a second time gives the same task."""
     with connection.client() as client:
-        task = client.batches.submit(_bucket_of(client, batch_id), batch_id)
+        bucket = _bucket_of(client, batch_id)
+        task = client.batches.submit(bucket, batch_id, webhook_url=webhook_url)
         _conclude(client, task, showing.output(), wait=wait)
 
 
@@ -84,13 +86,15 @@ def submit(
 def retry(
     batch_id: BatchId,
     wait: Annotated[bool, typer.Option("--wait", help="Until its task has ended.")] = False,
+    webhook_url: CallbackUrl = None,
     *,
     connection: Connection,
     showing: Showing,
 ) -> None:
     """Submit a batch that has ended once more, and print its new task."""
     with connection.client() as client:
-        task = client.batches.retry(_bucket_of(client, batch_id), batch_id)
+        bucket = _bucket_of(client, batch_id)
+        task = client.batches.retry(bucket, batch_id, webhook_url=webhook_url)
         _conclude(client, task, showing.output(), wait=wait)
 
 

@@ -19,3 +19,13 @@ def task_types(incomplete: str) -> list[str]:
     except ClientError:
         pass
     return sorted(name for name in found if name.startswith(incomplete))
+
+
+def processors(incomplete: str) -> list[str]:
+    """Processors that ran lately; none where the server does not answer soon."""
+    try:
+        with Client(timeout_s=PATIENCE_S) as client:
+            found = {day["processor_name"] for day in client.runs.stats()["results"]}
+    except ClientError:
+        return []
+    return sorted(name for name in found if name.startswith(incomplete))

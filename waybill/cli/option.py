@@ -58,7 +58,8 @@ class Connection:
         typer.Option(
             "--namespace",
             "-n",
-            help="Id or name; default: WAYBILL_NAMESPACE, else the namespace `default`.",
+            help="Id or name; default: WAYBILL_NAMESPACE, else the namespace `default`, or all "
+            "where the command says so.",
             rich_help_panel=CONNECTION,
         ),
     ] = None
@@ -88,8 +89,8 @@ class Showing:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Which rows of a list, in which order, and how many of them."""
+class Conditions:
+    """Which rows: filters that must all hold, and when they were created."""
 
     filters: Annotated[
         list[str],
@@ -109,6 +110,21 @@ class Listing:
         str | None,
         typer.Option(help="Created until: 2h (ago), or a time.", rich_help_panel=LISTED),
     ] = None
+
+    def conditions(self) -> dict[str, object] | None:
+        """The filters as the API takes them."""
+        try:
+            return selection.filters(
+                self.filters, since=self.since, until=self.until, now=datetime.now(UTC)
+            )
+        except ValueError as exc:
+            raise typer.BadParameter(f"{exc}.") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Conditions):
+    """Which rows of a list, in which order, and how many of them."""
+
     sort: Annotated[
         str | None,
         typer.Option(
@@ -128,15 +144,6 @@ class Listing:
     def most(self) -> int | None:
         """For `islice`: None where all are wanted."""
         return self.limit or None
-
-    def conditions(self) -> dict[str, object] | None:
-        """The filters as the API takes them."""
-        try:
-            return selection.filters(
-                self.filters, since=self.since, until=self.until, now=datetime.now(UTC)
-            )
-        except ValueError as exc:
-            raise typer.BadParameter(f"{exc}.") from exc
 
     def order(self) -> dict[str, object] | None:
         """The order as the API takes it."""

@@ -30,6 +30,9 @@ COLOURS: Final = {
     "UNKNOWN": "yellow",
     "PROCESSING": "cyan",
     "IN_PROGRESS": "cyan",
+    "success": "green",
+    "failure": "red",
+    "in-progress": "cyan",
 }
 
 

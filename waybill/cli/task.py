@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from waybill.cli import duration, output
-from waybill.cli.argument import TaskId
+from waybill.cli.argument import CallbackUrl, TaskId
 from waybill.cli.completion import task_types
 from waybill.cli.exit_code import of_status
 from waybill.cli.following import Following, ended
@@ -97,6 +97,7 @@ def submit(
         str | None, typer.Option(help="additional_data: a JSON object, or @FILE.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it has ended.")] = False,
+    webhook_url: CallbackUrl = None,
     *,
     connection: Connection,
     showing: Showing,
@@ -105,7 +106,7 @@ def submit(
     values = [_input(text) for text in inputs or ()]
     more = object_of(data) if data is not None else None
     with connection.client() as client:
-        task = client.tasks.submit(task_type, values, additional_data=more)
+        task = client.tasks.submit(task_type, values, additional_data=more, webhook_url=webhook_url)
         if wait:
             task = ended(client, task["task_id"])
         showing.output().one(task, id_key="task_id")
@@ -143,6 +144,21 @@ def watch(task_id: TaskId, connection: Connection, showing: Showing) -> None:
             shown.said(f"The task goes on; `waybill tasks kill {task_id}` ends it.")
             raise
     raise typer.Exit(of_status(task["status"]))
+
+
+@tasks.command("callback")
+@spread
+def callback(
+    task_id: TaskId,
+    replay: Annotated[bool, typer.Option("--replay", help="Send it again.")] = False,
+    *,
+    connection: Connection,
+    showing: Showing,
+) -> None:
+    """Print what the --webhook-url of a task was sent, with all attempts."""
+    with connection.client() as client:
+        ask = client.tasks.replay_callback if replay else client.tasks.callback
+        showing.output().one(ask(task_id), id_key="delivery_id")
 
 
 def _input(text: str) -> object:

@@ -1,6 +1,6 @@
 """The kinds of calls there are, and which of them may be repeated."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, TypeVar, cast
 from uuid import uuid4
@@ -51,6 +51,11 @@ def change(path: str, **fields: object) -> Call:
     return Call("PATCH", path, {k: v for k, v in fields.items() if v is not UNSET})
 
 
+def put(path: str, body: object) -> Call:
+    """Sets all of one thing: a second time changes nothing."""
+    return Call("PUT", path, body, repeatable=True)
+
+
 def delete(path: str) -> Call:
     return Call("DELETE", path, repeatable=True)
 
@@ -85,17 +90,29 @@ def fetched(_: type[T], call: Call) -> Flow[T]:
 
 def walk(kind: type[T], path: str, body: JsonObject, *, page_size: int) -> ItemFlow[T]:
     """Every row of a list, page by page, as they are asked for."""
+    asked = {**body, "limit": _checked(page_size)}
+    return _rows(kind, lambda place: ask(path, {**asked, **place}))
+
+
+def follow(kind: type[T], path: str, params: Params, *, page_size: int) -> ItemFlow[T]:
+    """The same of a list that is read by GET."""
+    asked = {**params, "limit": _checked(page_size)}
+    return _rows(kind, lambda place: get(path, {**asked, **place}))
+
+
+def _checked(page_size: int) -> int:
     if not 1 <= page_size <= MAX_PAGE:
         raise ValueError(f"page_size is 1 to {MAX_PAGE}, not {page_size}")
-    return _rows(kind, path, {**body, "limit": page_size})
+    return page_size
 
 
-def _rows(_: type[T], path: str, body: JsonObject) -> ItemFlow[T]:
+def _rows(_: type[T], page_at: Callable[[Mapping[str, str]], Call]) -> ItemFlow[T]:
+    place: Mapping[str, str] = {}
     while True:
-        page = cast(Page[T], (yield from fetch(ask(path, body))))
+        page = cast(Page[T], (yield from fetch(page_at(place))))
         for row in page["results"]:
             yield Item(row)
         cursor = page["pagination"]["next_cursor"]
         if cursor is None:
             return
-        body = {**body, "cursor": cursor}
+        place = {"cursor": cursor}

@@ -59,11 +59,19 @@ class Batches(Group[D]):
 
     @endpoint
     def submit(
-        self, bucket: str, batch_id: str, *, idempotency_key: str | None = None
+        self,
+        bucket: str,
+        batch_id: str,
+        *,
+        webhook_url: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Flow[Task]:
-        """The task that processes the batch; a second submit gives the same one."""
+        """The task that processes the batch; a second submit gives the same one.
+
+        `webhook_url` of the first submit is sent one signed event when the task has ended.
+        """
         path = path_to("buckets", bucket, "batches", batch_id, "submit")
-        return fetched(Task, create(path, {}, key=idempotency_key))
+        return fetched(Task, create(path, said(webhook_url=webhook_url), key=idempotency_key))
 
     @endpoint
     def get(self, batch_id: str, *, bucket: str | None = None) -> Flow[Batch]:
@@ -116,11 +124,16 @@ class Batches(Group[D]):
 
     @endpoint
     def retry(
-        self, bucket: str, batch_id: str, *, idempotency_key: str | None = None
+        self,
+        bucket: str,
+        batch_id: str,
+        *,
+        webhook_url: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Flow[Task]:
         """A new task for a batch whose last one ended."""
         path = path_to("buckets", bucket, "batches", batch_id, "retry")
-        return fetched(Task, create(path, key=idempotency_key))
+        return fetched(Task, create(path, said(webhook_url=webhook_url), key=idempotency_key))
 
     @items
     def failed_documents(

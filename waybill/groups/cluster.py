@@ -101,10 +101,11 @@ class Clusters(Listed[D, Cluster]):
         *,
         filters: Mapping[str, object] | None = None,
         sample_size: int | None = None,
+        webhook_url: str | None = None,
         idempotency_key: str | None = None,
     ) -> Flow[Task]:
         """The task that groups the documents as they are when it runs."""
-        body = said(filters=filters, sample_size=sample_size)
+        body = said(filters=filters, sample_size=sample_size, webhook_url=webhook_url)
         path = path_to("clusters", cluster, "execute")
         return fetched(Task, create(path, body, key=idempotency_key))
 

@@ -36,6 +36,7 @@ class Migrations(Listed[D, Migration]):
         filters: Mapping[str, object] | None = None,
         batch_size: int | None = None,
         dry_run: bool = False,
+        webhook_url: str | None = None,
         start_immediately: bool = False,
         idempotency_key: str | None = None,
     ) -> Flow[Migration]:
@@ -52,6 +53,7 @@ class Migrations(Listed[D, Migration]):
             filters=filters,
             batch_options=None if batch_size is None else {"batch_size": batch_size},
             dry_run=dry_run,
+            webhook_url=webhook_url,
         )
         body = {"config": config, "start_immediately": start_immediately}
         path = path_to("namespaces", "migrations")

@@ -20,6 +20,7 @@ from waybill.types import (
     TaskAnswer,
     TaskEvent,
     Transition,
+    WholeDelivery,
 )
 
 PATIENCE_S: Final = 60.0
@@ -39,14 +40,16 @@ class Tasks(Group[D]):
         inputs: Sequence[object] = (),
         *,
         additional_data: Mapping[str, object] | None = None,
+        webhook_url: str | None = None,
         idempotency_key: str | None = None,
     ) -> Flow[Task]:
         """The receipt of a new task; `ApiError` where it is refused.
 
+        `webhook_url` is sent one signed event when the task has ended.
         The same `idempotency_key` gives the same receipt for 24 hours, whoever asks with it.
         """
         task = {"task_type": task_type, "inputs": list(inputs)}
-        task |= said(additional_data=additional_data)
+        task |= said(additional_data=additional_data, webhook_url=webhook_url)
         path = path_to("tasks", "submit")
         answer = yield from fetched(
             Partial[Task], create(path, {"tasks": [task]}, key=idempotency_key)
@@ -129,6 +132,19 @@ class Tasks(Group[D]):
         answer = yield from fetch(get(path_to("tasks", task_id, "history")))
         found: History = answer["results"]
         return found
+
+    @endpoint
+    def callback(self, task_id: str) -> Flow[WholeDelivery]:
+        """What the `webhook_url` of a task was sent, with every attempt, once it has ended."""
+        return fetched(WholeDelivery, get(path_to("tasks", task_id, "callback")))
+
+    @endpoint
+    def replay_callback(
+        self, task_id: str, *, idempotency_key: str | None = None
+    ) -> Flow[WholeDelivery]:
+        """Sends it again; one that is still under way stays as it is."""
+        path = path_to("tasks", task_id, "callback", "replay")
+        return fetched(WholeDelivery, create(path, {}, key=idempotency_key))
 
     @endpoint
     def kill(self, task_id: str, *, reason: str | None = None) -> Flow[TaskAnswer]:

@@ -101,6 +101,7 @@ class Taxonomies(Listed[D, Taxonomy]):
         filters: Mapping[str, object] | None = None,
         version: int | None = None,
         batch_size: int | None = None,
+        webhook_url: str | None = None,
         idempotency_key: str | None = None,
     ) -> Flow[Task]:
         """The task that assigns the nodes to the collection's documents, or to copies in `target`.
@@ -113,6 +114,7 @@ class Taxonomies(Listed[D, Taxonomy]):
             filters=filters,
             version=version,
             batch_size=batch_size,
+            webhook_url=webhook_url,
         )
         path = path_to("taxonomies", taxonomy, "materialize")
         return fetched(Task, create(path, body, key=idempotency_key))

@@ -173,6 +173,7 @@ class Collection(TypedDict):
     cluster_applications: list[JsonObject]
     follow_ups: list[FollowUp]
     document_count: int
+    document_schema: dict[str, dict[str, str]]
     schema_version: int
     last_schema_sync: str | None
     status: Status

@@ -72,6 +72,7 @@ class NewTask(TypedDict):
     task_type: str
     inputs: NotRequired[list[Any]]
     additional_data: NotRequired[JsonObject]
+    webhook_url: NotRequired[str | None]
 
 
 class TaskAnswer(TypedDict):

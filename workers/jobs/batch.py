@@ -18,7 +18,7 @@ from app.resources.collection import CollectionStore
 from app.resources.extraction import ExtractionStore, Origin
 from app.resources.extractor import EXTRACTORS, Limits, input_sources
 from workers import process
-from workers.attempt import Attempt, FanOut
+from workers.attempt import Attempt, Completion, FanOut
 from workers.celery_app import app
 from workers.job import Job
 from workers.jobs.loading import Loader
@@ -63,21 +63,27 @@ def process_chunk(self: Job, attempt: Attempt) -> Totals:
     return totals
 
 
-def conclude_batch(self: Job, attempt: Attempt, children: Children) -> dict[str, int]:
-    """The batch's counts, or its failure: a chunk was lost for good, or nothing succeeded."""
+def conclude_batch(self: Job, attempt: Attempt, children: Children) -> Completion:
+    """The batch's counts, or its failure: a chunk was lost for good, or nothing succeeded.
+
+    Whoever sees that it is completed sees its documents: no earlier answer is given about them.
+    """
     if children.unfinished:
         error = f", the first with: {children.first_error}" if children.first_error else ""
         raise PermanentError(
             f"{children.unfinished} of the {children.total} chunks did not end well{error}"
         )
+    worker, batch_id = process.current(self.app), str(attempt.inputs[0])
     if not children.sums.get("succeeded"):
-        batch_id = str(attempt.inputs[0])
-        first = ExtractionStore(process.current(self.app).database).failures(batch_id, limit=1)
+        first = ExtractionStore(worker.database).failures(batch_id, limit=1)
         reason = f", the first because of: {first[0]['reason']}" if first else ""
         raise PermanentError(
             f"None of the {children.sums.get('objects', 0)} objects became a document{reason}"
         )
-    return {"chunks": children.total, **children.sums}
+    batches = BatchStore(worker.database, worker.ledger.receipts)
+    batch = batches.get(batch_id, namespace_id=attempt.namespace_id)
+    written = partial(CollectionStore(worker.database).move_on, batch.collection_ids or ())
+    return Completion({"chunks": children.total, **children.sums}, written)
 
 
 @app.task(

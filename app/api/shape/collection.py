@@ -8,6 +8,7 @@ from app.api.shape.page import CountedPage, page_example
 from app.http.answer import Answer, Json, Time
 from app.http.example import example
 from app.receipts.status import TaskStatusEnum
+from app.resources.document_schema import FieldType
 
 EXAMPLE: Json = {
     "collection_id": "col_0196b1c0a4e87d11b8a40c3f5e2d9a77",
@@ -46,9 +47,14 @@ EXAMPLE: Json = {
             "last_error": None,
         }
     ],
-    "document_count": 0,
-    "schema_version": 1,
-    "last_schema_sync": None,
+    "document_count": 1000,
+    "document_schema": {
+        "fields": {"colour": "string", "price": "number"},
+        "metadata": {},
+        "vectors": {"text": "vector"},
+    },
+    "schema_version": 2,
+    "last_schema_sync": "2026-01-31T12:00:12.000Z",
     "status": "ACTIVE",
     "created_at": "2026-01-31T12:00:00.000Z",
     "updated_at": "2026-01-31T12:00:00.000Z",
@@ -107,6 +113,17 @@ class FollowUp(Answer):
     last_error: str | None
 
 
+Types = dict[str, FieldType]
+
+
+class DocumentSchema(Answer):
+    """The types of the fields that documents have, by name; it grows with the documents."""
+
+    fields: Types
+    metadata: Types
+    vectors: Types
+
+
 class Collection(Answer):
     """One collection, with the number of its documents, and what runs after its batches."""
 
@@ -123,6 +140,7 @@ class Collection(Answer):
     cluster_applications: list[ClusterApplication]
     follow_ups: list[FollowUp]
     document_count: int = Field(ge=0)
+    document_schema: DocumentSchema
     schema_version: int
     last_schema_sync: Time | None
     status: TaskStatusEnum

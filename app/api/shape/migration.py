@@ -67,6 +67,7 @@ EXAMPLE: Json = {
         "batch_options": {"batch_size": 100},
         "preserve_resource_ids": False,
         "dry_run": False,
+        "webhook_url": None,
     },
     "status": "PROCESSING",
     "progress": {
@@ -160,6 +161,7 @@ class MigrationSettings(Answer):
     batch_options: MigrationBatchOptions
     preserve_resource_ids: Literal[False]
     dry_run: bool
+    webhook_url: str | None
 
 
 class MigrationFinding(Answer):

@@ -18,6 +18,7 @@ from tests.acceptance.public_client import (
     test_object,
     test_task,
     test_taxonomy,
+    test_webhook,
 )
 
 Test = Callable[..., None]
@@ -53,6 +54,7 @@ CLUSTER: Final = test_cluster.test_a_cluster_from_its_beginning_to_its_end
 EXECUTION: Final = test_cluster.test_a_cluster_is_executed
 TAXONOMY: Final = test_taxonomy.test_a_taxonomy_from_its_beginning_to_its_end
 APPLIED: Final = test_taxonomy.test_a_taxonomy_is_tried_and_applied
+WEBHOOK: Final = test_webhook.test_a_webhook_from_its_beginning_to_its_end
 
 # Every call of these resources that we promise; () where the package has no method for it.
 CALLS: Final[dict[str, tuple[Way, ...]]] = {
@@ -204,6 +206,32 @@ CALLS: Final[dict[str, tuple[Way, ...]]] = {
         Way("NamespaceMigrationsApi", "cancel_migration_namespaces", MIGRATION),
     ),
     "POST /v1/namespaces/migrations/{}/rollback": (),
+    "POST /v1/organizations/webhooks": (
+        Way("WebhooksApi", "create_webhook_organizations", WEBHOOK),
+    ),
+    "POST /v1/organizations/webhooks/list": (
+        Way("WebhooksApi", "list_webhooks_organizations", WEBHOOK),
+    ),
+    "GET /v1/organizations/webhooks/{}": (
+        Way("WebhooksApi", "get_webhook_organizations", WEBHOOK),
+    ),
+    "PUT /v1/organizations/webhooks/{}": (
+        Way("WebhooksApi", "update_webhook_organizations", WEBHOOK),
+    ),
+    "DELETE /v1/organizations/webhooks/{}": (
+        Way("WebhooksApi", "delete_webhook_organizations", WEBHOOK),
+    ),
+    "GET /v1/organizations/webhooks": (),
+    "POST /v1/organizations/webhooks/{}/test": (),
+    "POST /v1/organizations/webhooks/{}/rotate-secret": (),
+    "GET /v1/organizations/webhooks/{}/deliveries": (),
+    "POST /v1/organizations/webhooks/{}/deliveries/list": (),
+    "GET /v1/organizations/webhooks/{}/deliveries/{}": (),
+    "POST /v1/organizations/webhooks/{}/deliveries/{}/replay": (),
+    "POST /v1/organizations/webhooks/{}/deliveries/replay": (),
+    "POST /v1/organizations/webhooks/{}/deliveries/purge": (),
+    "GET /v1/organizations/webhooks/callback-secret": (),
+    "POST /v1/organizations/webhooks/callback-secret/rotate": (),
     "GET /v1/health": (Way("HealthApi", "healthcheck_health", HEALTH),),
     "GET /v1/health/beat": (Way("HealthApi", "celery_beat_health", HEALTH),),
 }

@@ -22,6 +22,7 @@ from mixpeek import (
     SortOption,
     TasksApi,
     TaxonomiesApi,
+    WebhooksApi,
 )
 
 Model = TypeVar("Model")
@@ -43,6 +44,7 @@ class Vendor:
     taxonomies: TaxonomiesApi
     collection_taxonomies: CollectionTaxonomiesApi
     migrations: NamespaceMigrationsApi
+    webhooks: WebhooksApi
     tasks: TasksApi
     health: HealthApi
 
@@ -65,6 +67,7 @@ class Vendor:
             taxonomies=TaxonomiesApi(client),
             collection_taxonomies=CollectionTaxonomiesApi(client),
             migrations=NamespaceMigrationsApi(client),
+            webhooks=WebhooksApi(client),
             tasks=TasksApi(client),
             health=HealthApi(client),
         )

@@ -5,9 +5,11 @@ They do not call `CeleryTestContainer.__init__`, which would ask for a Docker co
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 from pytest_celery import CeleryTestContainer, CeleryTestWorker
 
 from app.embedded.layout import Layout
@@ -72,6 +74,12 @@ class ProcessContainer(CeleryTestContainer):  # type: ignore[misc] # untyped pac
         number = _number(signal)
         if number == SIGKILL:
             self._child.kill()
+            # A child that is late holds the broker's connection, and takes a message with it.
+            poll(
+                lambda: not _is_alive(self._child.pid),
+                description=f"all processes of {self.name} have ended",
+                within_s=STOP_WITHIN_S,
+            )
         elif number in PAUSING:
             os.killpg(self._child.pid, number)
         else:
@@ -124,6 +132,16 @@ class ProcessContainer(CeleryTestContainer):  # type: ignore[misc] # untyped pac
     def _start(self) -> Child:
         self._program.log.unlink(missing_ok=True)
         return Child(self._program)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether any process of the group still runs; one that nobody has waited for does not."""
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            is_zombie = process.status() == psutil.STATUS_ZOMBIE
+            if os.getpgid(process.pid) == group and not is_zombie:
+                return True
+    return False
 
 
 def _number(name: str | int) -> signal.Signals:

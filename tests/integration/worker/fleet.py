@@ -30,10 +30,15 @@ from tests.polling import poll
 from tests.stack import clean_environment
 
 ROOT: Final = Path(__file__).parents[3]
-CELERY: Final = (sys.executable, "-m", "celery", "--app", "workers.celery_app")
+# As `waybill up` starts them; Celery's own command takes twice as long to start the same.
+WORKER: Final = (sys.executable, "-m", "workers")
+BEAT: Final = (sys.executable, "-m", "workers.clock_app")
+# What other installations start: `celery` finds the same app.
+CELERY: Final = (sys.executable, "-m", "celery", "--app", "workers.celery_app", "worker")
 SIDE: Final = ("--pool", "threads", "--concurrency", "4")
 PREFORK: Final = ("--pool", "prefork", "--concurrency")
 SLOTS: Final = 2  # of a job worker of the fleet
+LAST_WORDS: Final = 1_000  # characters of a log
 
 LEASE_S: Final = 5  # of which four heartbeats may be late on a busy machine
 # A lease, the reaper's and the republisher's ticks, and room for a machine with little time.
@@ -79,8 +84,8 @@ def control_worker(folder: Path, env: Mapping[str, str]) -> WorkerContainer:
 def beat(folder: Path, env: Mapping[str, str], name: str = "beat") -> ProcessContainer:
     """Beat with the schedule of ours."""
     schedule = str(folder / f"{name}-schedule")
-    line = ("beat", "--schedule", schedule, "--pidfile=", "--loglevel", "INFO")
-    program = Program(name, (*CELERY, *line), env, folder, log_file(folder, name))
+    line = ("--schedule", schedule, "--pidfile=", "--loglevel", "INFO")
+    program = Program(name, (*BEAT, *line), env, folder, log_file(folder, name))
     return ProcessContainer(program, prompt="is starting")
 
 
@@ -92,9 +97,10 @@ def _worker(
     env: Mapping[str, str],
     overrides: Sequence[str] = (),
 ) -> WorkerContainer:
-    line = ("worker", "--queues", queue, *pool, "--hostname", f"{name}@%h", "--loglevel", "INFO")
+    start = CELERY if pool is SIDE else WORKER  # one of each, since both are used
+    line = ("--queues", queue, *pool, "--hostname", f"{name}@%h", "--loglevel", "INFO")
     flags = ("--task-events", "--without-gossip", "--without-mingle")
-    argv = (*CELERY, *line, *flags, *(("--", *overrides) if overrides else ()))
+    argv = (*start, *line, *flags, *(("--", *overrides) if overrides else ()))
     program = Program(name, argv, env, folder, log_file(folder, name))
     return WorkerContainer(program, queue=queue)
 
@@ -121,6 +127,13 @@ class Fleet:
             container.kill("SIGCONT")
         for container in self.everybody():
             container.ready()
+
+    def last_words(self) -> str:
+        """Who runs, and the end of what each has logged, for a test that failed."""
+        return "\n".join(
+            f"{each.name} ({each.status}): …{each.logs()[-LAST_WORDS:]}"
+            for each in self.everybody()
+        )
 
     @contextmanager
     def worker(
@@ -183,6 +196,7 @@ class Desk:
             return poll(found, description=f"{receipt.task_type} ends", within_s=within_s)
         except AssertionError as exc:
             exc.add_note(f"{self.document(receipt)}")
+            exc.add_note(self.fleet.last_words())
             raise
 
     def effects(self, receipt: Receipt, what: str | None = None) -> list[Document]:

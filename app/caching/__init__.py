@@ -1,0 +1,1 @@
+"""Answers about documents, kept in Redis until the documents change."""

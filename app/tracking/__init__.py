@@ -1,0 +1,1 @@
+"""ProcessingTracker: every run of a processor, one row of datastore.processing_events."""

@@ -1,0 +1,1 @@
+"""Runs for people: pages, statistics, and no longer than they wait."""

@@ -1,0 +1,1 @@
+"""No-op jobs of other systems, each as its documentation recommends, with its results kept."""

@@ -1,0 +1,1 @@
+"""Deliveries on their way out: whose turn it is, what is sent, and how it went."""
