@@ -29,7 +29,8 @@ RETRYABLE_LABELS: Final = ("RetryableWriteError", "TransientTransactionError")
 
 # A server that starts, steps down or stops, by the codes of mongod's error_codes.yml. The driver
 # knows some of them, and those at the top of an answer only, not among its write errors.
-PASSING: Final = frozenset({91, 134, 189, 211, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436})
+# 246: an index is just being made, and the moment to read at lies before it.
+PASSING: Final = frozenset({91, 134, 189, 211, 246, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436})
 # The driver's word for a member without a state yet, which a direct connection takes all the same.
 NO_SESSIONS: Final = "Sessions are not supported"
 DUPLICATE_KEY: Final = 11_000
@@ -41,6 +42,10 @@ TRANSACTION_LIFETIME: Final = "transactionLifetimeLimitSeconds"
 TRANSACTION_LIFETIME_S: Final = 10
 
 MAJORITY: Final = WriteConcern(w="majority", j=True, wtimeout=10_000)
+
+# A read of several ranges of an index lets writes in between, and misses what moves from a range
+# that is still to come to one that it has left: a task that changes its status. This one does not.
+AT_ONE_MOMENT: Final = ReadConcern("snapshot")
 
 
 def is_away(error: BaseException) -> bool:

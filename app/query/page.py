@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from app.database import Document
@@ -82,7 +83,7 @@ def list_page(
     fields: FieldSet,
     projection: Mapping[str, object] | None = None,
 ) -> Page[Document]:
-    """The page that the query asks for, of the rows in `scope`.
+    """The page that the query asks for, of the rows in `scope`, all as they are at one moment.
 
     `scope` is ours (the namespace, say) and no filter widens it. A projection must keep `_id`
     and the sortable fields. Raises `InvalidError` for what does not fit the fields or a cursor of
@@ -101,18 +102,19 @@ def list_page(
     until_s = time.monotonic() + query.within_ms / 1000
     rows: list[Document] = []
     advice = narrower(fields.narrowing or fields.sortable())
-    with explained(within_ms=query.within_ms, advice=advice):
-        for segment in segments:
-            missing = query.limit + 1 - len(rows)  # one more than the page: is there a next one?
-            if missing:
-                within = joined([condition, route.also, segment])
-                found = collection.find(within, projection, hint=route.hint)
-                found.sort(_keys(within, order, query.sort)).skip(query.skip).limit(missing)
-                rows += found.max_time_ms(_left_ms(until_s))
     total = None
-    if query.include_total:
-        with explained(within_ms=query.within_ms, advice=COUNTLESS):
-            total = count(collection, condition, within_ms=_left_ms(until_s))
+    with collection.database.client.start_session(snapshot=True) as moment:
+        with explained(within_ms=query.within_ms, advice=advice):
+            for segment in segments:
+                missing = query.limit + 1 - len(rows)  # one more than the page: is there a next?
+                if missing:
+                    within = joined([condition, route.also, segment])
+                    found = collection.find(within, projection, hint=route.hint, session=moment)
+                    found.sort(_keys(within, order, query.sort)).skip(query.skip).limit(missing)
+                    rows += found.max_time_ms(_left_ms(until_s))
+        if query.include_total:
+            with explained(within_ms=query.within_ms, advice=COUNTLESS):
+                total = count(collection, condition, moment, within_ms=_left_ms(until_s))
     next_cursor = None
     if len(rows) > query.limit:
         rows = rows[: query.limit]
@@ -134,10 +136,14 @@ def condition_of(scope: Document, query: ListQuery, fields: FieldSet) -> Documen
 
 
 def count(
-    collection: Collection[Document], condition: Document, *, within_ms: int = TIME_LIMIT_MS
+    collection: Collection[Document],
+    condition: Document,
+    moment: ClientSession | None = None,
+    *,
+    within_ms: int = TIME_LIMIT_MS,
 ) -> int:
-    """How many rows there are; `ExecutionTimeout` where counting takes longer."""
-    return collection.count_documents(condition, maxTimeMS=within_ms)
+    """How many rows there are, at a session's moment; `ExecutionTimeout` where it takes longer."""
+    return collection.count_documents(condition, session=moment, maxTimeMS=within_ms)
 
 
 def sort_field(sort: Sort, fields: FieldSet) -> Field:

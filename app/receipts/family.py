@@ -13,7 +13,7 @@ from typing import Final
 
 from pymongo import UpdateOne
 
-from app.database import Document
+from app.database import AT_ONE_MOMENT, Document
 from app.identity import derived_id
 from app.receipts.draft import new_document
 from app.receipts.lane import LaneStore
@@ -119,7 +119,8 @@ class FamilyStore:
         of one that is still planning it says nothing.
         """
         query = {"parent_task_id": parent_id, "status": {"$nin": TERMINAL_VALUES}}
-        return self._tasks.count_documents(query, limit=1) == 0
+        tasks = self._tasks.with_options(read_concern=AT_ONE_MOMENT)
+        return tasks.count_documents(query, limit=1) == 0
 
     def claim_conclusion(self, parent_id: str, holder: Holder) -> Receipt | None:
         """Takes the lease of a parent whose children have all ended, or None.

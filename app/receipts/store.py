@@ -10,7 +10,7 @@ from pymongo import DESCENDING
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from app.database import Document, is_only_duplicates
+from app.database import AT_ONE_MOMENT, Document, is_only_duplicates
 from app.errors import NotFoundError
 from app.identity import new_id
 from app.receipts.cache import ReceiptCache
@@ -115,9 +115,8 @@ class ReceiptStore(GuardedWrites):
     def any_open(self, namespace_id: str) -> str | None:
         """The id of a task of the namespace that has not ended, or None."""
         ended = [status.value for status in TERMINAL]
-        found = self.tasks.find_one(
-            {"namespace_id": namespace_id, "status": {"$nin": ended}}, BRIEF
-        )
+        tasks = self.tasks.with_options(read_concern=AT_ONE_MOMENT)
+        found = tasks.find_one({"namespace_id": namespace_id, "status": {"$nin": ended}}, BRIEF)
         return None if found is None else str(found["_id"])
 
     def last_of(self, task: NewTask) -> Receipt | None:

@@ -7,7 +7,7 @@ from typing import Final, Self
 from pymongo import ASCENDING
 from pymongo.errors import ExecutionTimeout
 
-from app.database import Document
+from app.database import AT_ONE_MOMENT, Document
 from app.query.field import Field, FieldSet, Kind
 from app.query.page import ListQuery, condition_of, count
 from app.query.route import Route, equal_values
@@ -130,7 +130,7 @@ class OpenTasks:
         at: datetime,
         asking: str,
     ) -> None:
-        self._tasks = receipts.tasks
+        self._tasks = receipts.tasks.with_options(read_concern=AT_ONE_MOMENT)
         scope: Document = {
             "namespace_id": namespace_id,
             "parent_task_id": None,
