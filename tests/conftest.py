@@ -6,11 +6,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from app.embedded.port import free_ports
 from tests.s3_server import WEED, S3Server, running_s3
 from tests.web import Web, running_web
+
+# Hypothesis times each example, and how long it takes to make some, unless it is told not to: a
+# machine that stalls for a fifth of a second would fail a test.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 _OWN = pytest.StashKey[Path]()
 

@@ -68,4 +68,4 @@ def test_the_examples_run(document: str, stack: Stack) -> None:
             text=True,
             timeout=WITHIN_S,
         )
-        assert done.returncode == 0, f"{document}:{line}\n{done.stderr}"
+        assert done.returncode == 0, f"{document}:{line}\n{done.stdout}\n{done.stderr}"

@@ -107,9 +107,19 @@ def test_a_run_whose_process_is_killed_is_closed(shop: Shop, stack: Stack) -> No
     poll(lambda: rows_of(stack, namespace_id), description="it runs", within_s=WITHIN_S)
     for child in psutil.Process(stack.pid("worker")).children():
         child.kill()
-    (row,) = recorded(stack, namespace_id, count=1)[:1]
+    row = poll(
+        lambda: next(
+            (
+                row
+                for row in rows_of(stack, namespace_id)
+                if row["reference"] == f"{task['task_id']}/1" and row["ended_at"]
+            ),
+            None,
+        ),
+        description="the run of the attempt that was killed has an end",
+        within_s=WITHIN_S,
+    )
     shop.client.tasks.kill(task["task_id"])
-    assert row["reference"] == f"{task['task_id']}/1"
     assert row["status"] == "failure"
     assert row["status_note"].startswith("abandoned: process ")
 

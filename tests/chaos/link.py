@@ -26,6 +26,7 @@ class _Connection:
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self._writers = (client, server)
+        self.carrier = asyncio.current_task()
         self.open = {Way.UP: asyncio.Event(), Way.DOWN: asyncio.Event()}
         for gate in self.open.values():
             gate.set()
@@ -52,6 +53,7 @@ class Link:
         self._loop = loop
         self._connections: set[_Connection] = set()
         self._delay_s = 0.0
+        self._is_closed = False
 
     @property
     def connections(self) -> int:
@@ -76,6 +78,16 @@ class Link:
         self.port = server.sockets[0].getsockname()[1]
         return server
 
+    def close(self) -> None:
+        """Ends the open connections, and each that is just being made as soon as it is.
+
+        To be called in the loop. Who cancelled the latter would leave their sockets to nobody.
+        """
+        self._is_closed = True
+        for connection in self._connections:
+            if connection.carrier is not None:
+                connection.carrier.cancel()
+
     def _cut(self, *, reset: bool) -> None:
         for connection in list(self._connections):
             connection.end(reset=reset)
@@ -94,6 +106,9 @@ class Link:
             _end(writer, reset=True)
             return
         connection = _Connection(writer, behind[1])
+        if self._is_closed:
+            connection.end(reset=True)
+            return
         self._connections.add(connection)
         try:
             await asyncio.gather(

@@ -15,6 +15,7 @@ class Proxy:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
+        self._links: list[Link] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
 
@@ -23,6 +24,7 @@ class Proxy:
         link = Link(name, target_port, self._loop)
         serving = asyncio.run_coroutine_threadsafe(link.serve(), self._loop)
         self._servers.append(serving.result(ANSWER_WITHIN_S))
+        self._links.append(link)
         return link
 
     def close(self) -> None:
@@ -34,8 +36,13 @@ class Proxy:
 
     async def _stop(self) -> None:
         for server in self._servers:
+            for listener in server.sockets:
+                self._loop.remove_reader(listener.fileno())  # takes no more connections
+        for link in self._links:
+            link.close()
+        # What was just taken is carried by a task that another one is yet to make, and has no
+        # place in a server that is closed: nobody would close its socket.
+        while carried := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*carried, return_exceptions=True)
+        for server in self._servers:
             server.close()
-        carried = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in carried:
-            task.cancel()
-        await asyncio.gather(*carried, return_exceptions=True)

@@ -1,9 +1,11 @@
 """The proxy carries what it should, and each of its faults is what it says."""
 
+import gc
 import socket
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -121,6 +123,26 @@ def test_closing_it_closes_everything(echo_port: int) -> None:
         assert _ended(client)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((LOOPBACK, link.port), SOON_S)
+
+
+def test_closing_it_while_others_connect_leaves_no_socket_open(echo_port: int) -> None:
+    for _ in range(3):
+        proxy, closed = Proxy(), threading.Event()
+        link = proxy.open("echo", echo_port)
+        dialler = threading.Thread(target=_dial, args=(link, closed))
+        dialler.start()
+        poll(lambda link=link: link.connections, description="it is dialled", within_s=SOON_S)  # type: ignore[misc]
+        proxy.close()
+        closed.set()
+        dialler.join()
+    gc.collect()  # which warns of what is left open, and a warning is an error
+
+
+def _dial(link: Link, closed: threading.Event) -> None:
+    """Connects again and again, and leaves with the proxy."""
+    while not closed.is_set():
+        with suppress(OSError):
+            _client(link).close()
 
 
 def _client(link: Link) -> socket.socket:

@@ -49,6 +49,8 @@ from tests.integration.receipts import (
 )
 from tests.polling import poll
 
+GONE = -2  # PTTL of a key that is not there; of one that never expires it is -1
+
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
@@ -58,7 +60,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 def read(ledger: Ledger, url: str, task_id: str, *, namespace_id: str = "ns_test") -> Reading:
     async def once() -> Reading:
-        redis = AsyncRedis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+        redis = AsyncRedis.from_url(url)  # which is waited for, however slow
         reader = ReceiptReader(redis, ledger.receipts, ledger.queue)
         try:
             return await reader.read(task_id, namespace_id=namespace_id)
@@ -131,7 +133,8 @@ def test_every_key_of_ours_expires_within_a_day(
     keys = list(redis.scan_iter("waybill:*"))
     assert {(KEY_PREFIX + receipt.task_id).encode() for receipt in made} <= set(keys)
     for key in keys:
-        assert 0 < redis.pttl(key) <= DAY_S * 1000, key
+        left_ms = redis.pttl(key)
+        assert left_ms == GONE or 0 <= left_ms <= DAY_S * 1000, key  # some live for a moment only
 
 
 def test_an_older_version_never_replaces_a_newer_one(ledger: Ledger, redis: Redis) -> None:
@@ -206,7 +209,7 @@ def test_a_terminal_copy_is_believed_for_its_whole_life(
     ledger: Ledger, redis: Redis, redis_url: str
 ) -> None:
     done = ended(ledger)
-    make_older(redis, done.task_id, DAY_S * 1000 - 5_000)
+    make_older(redis, done.task_id, DAY_S * 1000 - 60_000)
     ledger.receipts.tasks.delete_one({"_id": done.task_id})
     found = answer(ledger, redis_url, done.task_id)
     assert (found["status"], from_mongodb(found)) == ("COMPLETED", False)

@@ -100,7 +100,7 @@ def test_a_row_of_a_killed_process_is_ended_with_a_note_that_names_it(postgres_u
         os.kill(mortal.pid, signal.SIGKILL)
     owner = Owner(row(postgres_url)["owner_id"], "", mortal.pid)
     with tracking(postgres_url) as tracker, table(postgres_url) as living:
-        age(postgres_url, owner, seconds=59)
+        age(postgres_url, owner, seconds=50)
         by = sweeper(living, postgres_url)
         assert close_abandoned(living.client, by=by) == 0
         age(postgres_url, owner, seconds=61)
@@ -139,7 +139,7 @@ def test_nobody_sweeps_who_was_not_heard_itself_for_long_enough(postgres_url: st
         started(silent)
         age(postgres_url, silent.owner, seconds=600)
         assert close_abandoned(silent.client, by="never heard") == 0
-        assert close_abandoned(silent.client, by=sweeper(silent, postgres_url, heard_for_s=59)) == 0
+        assert close_abandoned(silent.client, by=sweeper(silent, postgres_url, heard_for_s=50)) == 0
         assert row(postgres_url)["status"] == "in-progress"
 
 
