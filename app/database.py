@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from bson import DBRef
+from bson.codec_options import TypeDecoder, TypeRegistry
 from pymongo import MongoClient, timeout
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
@@ -40,6 +42,20 @@ DUPLICATE_KEY: Final = 11_000
 # time, so what is left is freed after one and a half of it at most.
 TRANSACTION_LIFETIME: Final = "transactionLifetimeLimitSeconds"
 TRANSACTION_LIFETIME_S: Final = 10
+
+
+class _PlainObject(TypeDecoder):
+    """An object with `$ref` and `$id` is as its sender meant it, a JSON Schema, say, and no
+    reference of the driver's own, which it is read as otherwise.
+    """
+
+    bson_type = DBRef
+
+    def transform_bson(self, value: DBRef) -> Document:
+        return dict(value.as_doc())
+
+
+AS_STORED: Final = TypeRegistry([_PlainObject()])
 
 MAJORITY: Final = WriteConcern(w="majority", j=True, wtimeout=10_000)
 
@@ -131,6 +147,7 @@ def connect(settings: Settings, *, role: str, wait_s: float, answer_s: float) ->
         connectTimeoutMS=5_000,
         socketTimeoutMS=int(answer_s * 1000),
         retryWrites=True,
+        type_registry=AS_STORED,
     )
     return client.get_database(
         settings.mongo_database, write_concern=MAJORITY, read_concern=ReadConcern("majority")

@@ -187,7 +187,20 @@ class Attempt:
         self._start_children()
 
     def end(self, ending: Ending) -> Receipt | None:
-        """Ends the task, or None: the lease is gone. The last child calls its parent."""
+        """Ends the task, or None: the lease is gone. The last child calls its parent.
+
+        One that is to be CANCELED while children of an earlier plan run is PENDING until they end.
+        """
+        is_canceled = ending.status is TaskStatusEnum.CANCELED
+        if is_canceled and self._ledger.cancellations.waits_for_children(self.receipt):
+            move = Move(
+                (TaskStatusEnum.PROCESSING,),
+                TaskStatusEnum.PENDING,
+                actor=f"worker:{self.worker}",
+                reason=ending.outcome,
+                worker=self.worker,
+            )
+            return self.give_back(move, delay=timedelta(0))
         ended = self._ledger.receipts.finish(self.task_id, self._token, ending, worker=self.worker)
         if ended is not None:
             self.outcome = outcome.of_ending(ending, self._rows_done)

@@ -143,9 +143,10 @@ class Job(AbortableTask):
         self._end(attempt, ending)
 
     def _end(self, attempt: Attempt, ending: Ending) -> None:
-        if attempt.end(ending) is None:
+        ended = attempt.end(ending)
+        if ended is None:
             raise LeaseLostError(f"The lease on task '{attempt.task_id}' was lost.")
-        note_status(ending.status)
+        note_status(ended.status)
 
     def _fail(self, attempt: Attempt, exc: Exception) -> None:
         """Records the failure; a transient one raises Celery's Retry, for Flower to show."""

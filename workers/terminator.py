@@ -33,6 +33,7 @@ class _Ending:
     """A child that was sent a signal; `receipt` is to say CANCELED when it is gone, if it may."""
 
     child: psutil.Process
+    job_id: str
     receipt: Receipt | None
     kill_at_s: float
 
@@ -43,6 +44,12 @@ class _Ending:
             return self.child.status() == psutil.STATUS_ZOMBIE or not self.child.is_running()
         except psutil.NoSuchProcess:
             return True
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the job came to its end by itself: the child may have the next one by now."""
+        request = state.requests.get(self.job_id)
+        return request is None or request.worker_pid != self.child.pid
 
 
 class Terminator:
@@ -66,6 +73,8 @@ class Terminator:
             if ending.has_ended:
                 if self._record(worker, ending.receipt):
                     del self._endings[token]
+            elif ending.has_left:
+                del self._endings[token]
             elif time.monotonic() > ending.kill_at_s:
                 self._signal(ending.child.pid, signal.SIGKILL)
 
@@ -92,7 +101,7 @@ class Terminator:
             child = psutil.Process(pid)
         except psutil.NoSuchProcess:
             return  # its lease ends with it, and the reaper takes note of the cancellation
-        self._endings[token] = _Ending(child, receipt, time.monotonic() + PATIENCE_S)
+        self._endings[token] = _Ending(child, job_id, receipt, time.monotonic() + PATIENCE_S)
         self._signal(pid, signal.SIGTERM)
 
     def _signal(self, pid: int, number: signal.Signals) -> None:

@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from app.audit.effect import EffectKind
 from app.audit.family import Children
-from app.database import Document, server_time
+from app.database import AT_ONE_MOMENT, Document, server_time
 from app.receipts.hold import STATE, Admission
 from app.receipts.quota import COLLECTION as NAMESPACES
 from app.receipts.status import TERMINAL_VALUES, TaskStatusEnum
@@ -65,11 +65,12 @@ class Archive:
         return {row["_id"]: row for row in self._find({"_id": {"$in": list(task_ids)}})}
 
     def children(self, parent_ids: Sequence[str]) -> dict[str, Children]:
-        """The children of each parent that has any."""
+        """The children of each parent that has any, as they are at one moment."""
         if not parent_ids:
             return {}
         among = {"parent_task_id": {"$in": list(parent_ids)}}
-        rows = self._tasks.aggregate([{"$match": among}, {"$group": _CHILDREN}])
+        tasks = self._tasks.with_options(read_concern=AT_ONE_MOMENT)
+        rows = tasks.aggregate([{"$match": among}, {"$group": _CHILDREN}])
         return {row.pop("_id"): Children(**row) for row in rows}
 
     def shared_tokens(self) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from app.database import Document, transact
+from app.database import AT_ONE_MOMENT, Document, transact
 from app.deliveries.attempt import Outcome
 from app.deliveries.delivery import OPEN, ErrorKind, Stage
 from app.deliveries.mailbox import MailboxStore, Ring
@@ -127,8 +127,10 @@ class DeliveryLog:
     def counts(self, webhook_id: str) -> Mapping[str, int]:
         """How many are open and how many are dead letters; no more than `MAX_COUNTED` of each."""
         stages: dict[str, Collection[Stage]] = {"open": OPEN, "exhausted": (Stage.EXHAUSTED,)}
+        # Each attempt takes a delivery from one open stage to the other.
+        rows = self._deliveries.with_options(read_concern=AT_ONE_MOMENT)
         return {
-            name: self._deliveries.count_documents(in_stage(webhook_id, those), limit=MAX_COUNTED)
+            name: rows.count_documents(in_stage(webhook_id, those), limit=MAX_COUNTED)
             for name, those in stages.items()
         }
 

@@ -1,7 +1,7 @@
 """Mailboxes: whose turn it is to serve the deliveries that share a receiver.
 
-    {_id, channel, due_at (absent while nothing waits), rings, touched_at, called_until,
-     turn: {token, worker, expires_at}, health: {…}}
+    {_id, channel, due_at (absent while nothing waits), rings, touched_at (absent while something
+     waits), called_until, turn: {token, worker, expires_at}, health: {…}}
 
 One dispatcher at a time has a mailbox's turn, so that a receiver's cap holds over all of them, and
 so that a row which is being sent under another token than the turn's is a dead dispatcher's.
@@ -21,8 +21,10 @@ from app.deliveries.health import QUARANTINE_AFTER, Health
 from app.webhooks.channel import Channel
 
 COLLECTION: Final = "mailboxes"
-# Longer than any delivery waits for its next attempt; a webhook's mailbox is made again by a ring.
+# One in which nothing waits; a ring makes it again.
 FORGOTTEN_AFTER: Final = timedelta(days=30)
+# Whoever opens an endpoint does it next: what waits would be skipped before.
+OPENED_WITHIN: Final = timedelta(seconds=5)
 
 _TIMEOUTS: Final = "health.consecutive_timeouts"
 
@@ -126,7 +128,7 @@ class MailboxStore:
         if not ids:
             return []
         mine = {"token": turn.token, "worker": turn.worker, "expires_at": now + turn.lease}
-        update = {"$set": {"turn": mine, "touched_at": now}, "$unset": {"called_until": ""}}
+        update = {"$set": {"turn": mine}, "$unset": {"called_until": "", "touched_at": ""}}
         self._mailboxes.update_many({"_id": {"$in": ids}, **query}, update)
         rows = self._mailboxes.find({"_id": {"$in": ids}, "turn.token": turn.token})
         return [Mailbox.from_document(row) for row in rows]
@@ -178,8 +180,14 @@ class MailboxStore:
         return called
 
     def reset(self, mailbox_id: str) -> None:
-        """Forgets its troubles, and ends the turn of whoever still knows of them."""
-        forget = {"$unset": {"health": "", "turn": ""}, "$inc": {"rings": 1}}
+        """Forgets its troubles, and ends the turn of whoever still knows of them; what waited for
+        the end of a pause is looked for soon.
+        """
+        forget = {
+            "$unset": {"health": "", "turn": "", "touched_at": ""},
+            "$min": {"due_at": self.now() + OPENED_WITHIN},
+            "$inc": {"rings": 1},
+        }
         self._mailboxes.update_one({"_id": mailbox_id}, forget)
 
     def remove(self, mailbox_id: str, *, session: ClientSession | None = None) -> None:
@@ -197,7 +205,7 @@ def _rung(ring: Ring) -> UpdateOne:
         "$min": {"due_at": ring.due_at},
         "$inc": {"rings": 1},
         "$setOnInsert": {"channel": ring.channel.value},
-        "$currentDate": {"touched_at": True},
+        "$unset": {"touched_at": ""},
     }
     return UpdateOne({"_id": ring.mailbox_id}, update, upsert=True)
 
@@ -220,10 +228,11 @@ def _releasing(turn: Turn, release: Release, now: datetime) -> UpdateOne:
     """One write, so that nobody, the same dispatcher included, takes the turn in the middle."""
     # To the end of the line, where it has more to do than its turn allowed.
     due_at = "$$REMOVE" if release.due_at is None else max(release.due_at, now)
+    touched_at = now if release.due_at is None else "$$REMOVE"
     is_quiet = {"$eq": ["$rings", release.rings]}
     change = {
         "health": {"$literal": release.health.to_document()},
-        "touched_at": now,
+        "touched_at": {"$cond": [is_quiet, touched_at, "$$REMOVE"]},
         "due_at": {"$cond": [is_quiet, due_at, "$due_at"]},
         "turn": "$$REMOVE",
     }

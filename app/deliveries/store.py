@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from pymongo import ASCENDING, IndexModel, UpdateMany, UpdateOne
@@ -70,10 +71,20 @@ class DeliveryStore:
         rows = self._deliveries.find(query, WITHOUT_LOG, sort=_ORDER, limit=limit)
         return [Delivery.from_document(row) for row in rows]
 
-    def next_due(self, mailbox_id: str) -> datetime | None:
-        """When the first of a mailbox that waits is due."""
-        row = self._deliveries.find_one(_pending(mailbox_id), {"due_at": 1}, sort=_ORDER)
-        return None if row is None else row["due_at"]
+    def next_due(self, mailbox_id: str, *, lost_by: datetime) -> datetime | None:
+        """When somebody has to look at a mailbox again, as its turn with nothing under way ends.
+
+        That is when the first that waits is due. What is being sent began in a turn that was lost:
+        it may come to wait yet, or stay as it is, so somebody looks at `lost_by` at the latest.
+        """
+        sending = {"mailbox_id": mailbox_id, "status": Stage.SENDING.value}
+        # At one moment: a row goes from the one stage to the other and back meanwhile.
+        with self._deliveries.database.client.start_session(snapshot=True) as moment:
+            find = partial(self._deliveries.find_one, sort=_ORDER, session=moment)
+            waiting = find(_pending(mailbox_id), {"due_at": 1})
+            others = find(sending, {"_id": 1})
+        found = [] if waiting is None else [waiting["due_at"]]
+        return min(found if others is None else [*found, lost_by], default=None)
 
     def begin(self, deliveries: Sequence[Delivery], turn: Turn, *, at: datetime) -> list[Delivery]:
         """Writes an attempt for each, as a rule in one round trip, and returns those that got one.

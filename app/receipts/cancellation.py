@@ -32,6 +32,7 @@ UNREACHABLE_AFTER: Final = timedelta(seconds=5)
 PER_SWEEP: Final = 1_000
 
 WAITING: Final = (TaskStatusEnum.PENDING, TaskStatusEnum.SUSPENDED)
+RUNNING: Final = (TaskStatusEnum.PROCESSING,)
 _WAITED: Final[Document] = {"$cond": [{"$eq": ["$attempt", 0]}, BEFORE_START, WHILE_WAITING]}
 
 
@@ -98,21 +99,31 @@ class CancellationStore:
         )
 
     def record_end(self, receipt: Receipt, *, outcome: str) -> Receipt | None:
-        """CANCELED, once none of the task's code runs; None where it ended in another way."""
+        """CANCELED, once none of the task's code runs; None where it ended in another way.
+
+        PENDING where its children's code does, of an earlier plan: `apply` ends it after that.
+        """
         assert receipt.cancellation is not None
-        move = Move(
-            (TaskStatusEnum.PROCESSING,),
-            TaskStatusEnum.CANCELED,
-            actor=receipt.cancellation.actor,
-            reason=receipt.cancellation.reason,
-        )
+        actor, guard = receipt.cancellation.actor, {"lease.token": receipt.lease_token}
+        if self.waits_for_children(receipt):
+            move = Move(RUNNING, TaskStatusEnum.PENDING, actor=actor, reason=outcome)
+            return self._receipts.requeue(receipt.task_id, move, guard=guard)
+        reason = receipt.cancellation.reason
+        move = Move(RUNNING, TaskStatusEnum.CANCELED, actor=actor, reason=reason)
         sets = {"cancellation.outcome": literal(outcome)}
-        guard = {"lease.token": receipt.lease_token}
         canceled = self._receipts.move(receipt.task_id, move, sets=sets, guard=guard)
         if canceled is not None:
             reason = f"the parent task is {canceled.status}"
             self.end_children(canceled.task_id, actor=move.actor, reason=reason)
         return canceled
+
+    def waits_for_children(self, receipt: Receipt) -> bool:
+        """Whether a task that is to end has children whose code runs, when all of them are told."""
+        intent = receipt.cancellation
+        if intent is None or self._families.is_complete(receipt.task_id):
+            return False
+        self.end_children(receipt.task_id, actor=intent.actor, reason=intent.reason)
+        return not self._families.is_complete(receipt.task_id)
 
     def end_children(self, parent_id: str, *, actor: str, reason: str | None) -> None:
         """Cancels the children that wait and asks those that run to end; safe to repeat.

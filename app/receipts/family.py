@@ -64,6 +64,7 @@ class FamilyStore:
     def __init__(self, receipts: ReceiptStore, lanes: LaneStore) -> None:
         self._receipts = receipts
         self._tasks = receipts.tasks
+        self._at_one_moment = receipts.tasks.with_options(read_concern=AT_ONE_MOMENT)
         self._lanes = lanes
 
     def create_children(
@@ -119,8 +120,7 @@ class FamilyStore:
         of one that is still planning it says nothing.
         """
         query = {"parent_task_id": parent_id, "status": {"$nin": TERMINAL_VALUES}}
-        tasks = self._tasks.with_options(read_concern=AT_ONE_MOMENT)
-        return tasks.count_documents(query, limit=1) == 0
+        return self._at_one_moment.count_documents(query, limit=1) == 0
 
     def claim_conclusion(self, parent_id: str, holder: Holder) -> Receipt | None:
         """Takes the lease of a parent whose children have all ended, or None.
@@ -212,7 +212,7 @@ class FamilyStore:
         )
 
     def _sum(self, parent_id: str) -> tuple[int, int]:
-        rows = self._tasks.aggregate(
+        rows = self._at_one_moment.aggregate(
             [
                 {"$match": {"parent_task_id": parent_id}},
                 {

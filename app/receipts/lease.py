@@ -116,7 +116,8 @@ class LeaseStore:
         """Moves each task whose lease has expired on, and returns those that it moved.
 
         To PENDING for the next attempt while there is one, to FAILED naming the lost worker
-        after that, to CANCELED where a cancellation is waiting.
+        after that, to CANCELED where a cancellation is waiting; to PENDING there, too, while code
+        of its children runs.
         """
         now = server_time(self._tasks.database)
         expired = self._tasks.find(
@@ -148,6 +149,9 @@ class LeaseStore:
         }
         lost = f"The worker {worker} was lost while it ran attempt {receipt.attempt}."
         if receipt.cancellation is not None:
+            if self._cancellations.waits_for_children(receipt):
+                move = _reaped(TaskStatusEnum.PENDING, lost, worker)
+                return self._receipts.requeue(receipt.task_id, move, guard=guard)
             sets = {"cancellation.outcome": literal(WORKER_LOST)}
             move = _reaped(TaskStatusEnum.CANCELED, lost, worker)
             return self._end(receipt, move, sets=sets, guard=guard)

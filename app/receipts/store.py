@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 from pymongo import DESCENDING
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
@@ -107,9 +108,11 @@ class ReceiptStore(GuardedWrites):
         document = self.retrying(self.tasks.find_one, scope, BRIEF)
         return Receipt.from_document(document) if document else None
 
-    def find_many(self, task_ids: Sequence[str]) -> list[Receipt]:
+    def find_many(
+        self, task_ids: Sequence[str], session: ClientSession | None = None
+    ) -> list[Receipt]:
         """Those of the receipts that there are, in no order."""
-        found = self.tasks.find({"_id": {"$in": list(task_ids)}}, BRIEF)
+        found = self.tasks.find({"_id": {"$in": list(task_ids)}}, BRIEF, session=session)
         return [Receipt.from_document(document) for document in found]
 
     def any_open(self, namespace_id: str) -> str | None:

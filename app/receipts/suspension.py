@@ -8,7 +8,7 @@ plans anew, which adds nothing, and wakes its children.
 
 from typing import Final
 
-from app.database import Document
+from app.database import AT_ONE_MOMENT, Document
 from app.receipts.hold import ABOUT_TO_BE_SENT, BACK_TO_THE_DOOR
 from app.receipts.receipt import Receipt
 from app.receipts.status import TaskStatusEnum
@@ -92,8 +92,10 @@ class SuspensionStore:
             "plan": {"$lt": parent.attempt},
         }
         move = Move((TaskStatusEnum.SUSPENDED,), TaskStatusEnum.PENDING, actor=actor)
-        self._receipts.change_many({"suspension": None, **plan}, among={**children, **_OPEN})
-        self._receipts.move_many(move, sets={**RESUMED, **plan}, among=children)
+        is_open = {"status": {"$in": [PENDING, PROCESSING, SUSPENDED]}}
+        while self._are_there({**children, **is_open}):
+            self._receipts.change_many({"suspension": None, **plan}, among={**children, **_OPEN})
+            self._receipts.move_many(move, sets={**RESUMED, **plan}, among=children)
 
     def _suspend_children(self, parent: Receipt, *, actor: str, reason: str | None) -> None:
         """Safe to repeat, and to come late: what a later attempt of the parent woke stays awake."""
@@ -105,13 +107,20 @@ class SuspensionStore:
         }
         intent = {"suspension": _intent(actor, reason), **plan}
         move = Move((TaskStatusEnum.PENDING,), TaskStatusEnum.SUSPENDED, actor=actor, reason=reason)
-        self._receipts.move_many(move, sets=intent, among=children)
-        self._receipts.change_many(
-            intent, among={**children, "status": PROCESSING, "suspension": None}
-        )
+        unasked: Document = {"status": PROCESSING, "suspension": None}
+        while self._are_there({**children, "$or": [{"status": PENDING}, unasked]}):
+            self._receipts.move_many(move, sets=intent, among=children)
+            self._receipts.change_many(intent, among={**children, **unasked})
         # What an earlier attempt set aside must not be woken by that one any more.
         before = {**children, "status": SUSPENDED, "plan": {"$lt": parent.attempt}}
         self._receipts.change_many(plan, among=before)
+
+    def _are_there(self, children: Document) -> bool:
+        """Whether there are such children. Writes to many are repeated while there are: they pass
+        by one that goes back to PENDING between two of them, or within one.
+        """
+        tasks = self._tasks.with_options(read_concern=AT_ONE_MOMENT)
+        return tasks.count_documents(children, limit=1) > 0
 
     def _set_aside(self, receipt: Receipt) -> Receipt | None:
         assert receipt.suspension is not None

@@ -27,14 +27,17 @@ def delete_bucket(
     `AlreadyExistsError` while one of its batches has not ended, `NotFoundError` where somebody
     else deleted it meanwhile.
     """
-    if (open_id := batches.any_open(bucket)) is not None:
-        raise AlreadyExistsError(
-            f"The batch '{open_id}' of the bucket '{bucket.bucket_name}' has not ended: "
-            "cancel it, or wait for it"
-        )
 
     def start(_: Document, session: ClientSession) -> bool:
-        return buckets.remove(bucket, session)
+        # In this order: whoever submits a batch meanwhile writes to the bucket as well, so one of
+        # the two begins anew.
+        is_there = buckets.remove(bucket, session)
+        if (open_id := batches.any_open(bucket, session)) is not None:
+            raise AlreadyExistsError(
+                f"The batch '{open_id}' of the bucket '{bucket.bucket_name}' has not ended: "
+                "cancel it, or wait for it"
+            )
+        return is_there
 
     receipt = launch(ledger, task, start)
     if receipt is None:

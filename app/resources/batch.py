@@ -24,14 +24,14 @@ from app.receipts.ledger import Ledger
 from app.receipts.receipt import NewTask, Receipt
 from app.receipts.status import TaskStatusEnum
 from app.receipts.store import ReceiptStore
-from app.resources.bucket import Bucket
+from app.resources.bucket import Bucket, BucketStore
 from app.resources.launch import launch
 from app.resources.settlement import having, settle
 
 COLLECTION: Final = "batches"
 TASK_TYPE: Final = "api_buckets_batches_process"
 MANY: Final = 1_000  # of a sweep
-NOT_ITS_OWN: Final = frozenset({"_id", "followed_up"})
+NOT_ITS_OWN: Final = frozenset({"_id", "followed_up", "owed"})
 
 INDEXES: Final = [
     IndexModel(
@@ -47,6 +47,7 @@ INDEXES: Final = [
         [("followed_up", ASCENDING), ("status", ASCENDING)],
         partialFilterExpression={"followed_up": False},
     ),
+    IndexModel([("owed", ASCENDING)], sparse=True),
 ]
 
 
@@ -91,6 +92,7 @@ class BatchStore:
 
     def __init__(self, database: Database[Document], receipts: ReceiptStore) -> None:
         self._batches = database[COLLECTION]
+        self._buckets = BucketStore(database)
         self._receipts = receipts
 
     def ensure_indexes(self) -> None:
@@ -138,10 +140,13 @@ class BatchStore:
         return Batch.from_document(document)
 
     def set_object_count(self, batch_id: str, count: int) -> bool:
-        """Records how many objects a draft has; False where it is a draft no more."""
+        """Records how many objects a draft has; False where it is a draft no more.
+
+        Objects only come to a draft: of several that count, the greatest count is the newest.
+        """
         result = self._batches.update_one(
             {"_id": batch_id, "status": TaskStatusEnum.DRAFT.value},
-            {"$set": {"object_count": count, "updated_at": datetime.now(UTC)}},
+            {"$max": {"object_count": count}, "$set": {"updated_at": datetime.now(UTC)}},
         )
         return bool(result.matched_count)
 
@@ -151,8 +156,9 @@ class BatchStore:
         Batch and receipt are stored in one transaction, so that a second submit, even at the
         same moment, gets the same task. A batch whose task ended starts anew with a linked one:
         `batch.task_id` names the task that `task` is to follow, None for the first. What is to
-        be done is `plan` from now on, whatever changes around it. Raises `TooManyRequestsError`,
-        and changes nothing, where the namespace's quota has no room for it.
+        be done is `plan` from now on, whatever changes around it. Raises `NotFoundError` where the
+        bucket is gone, `TooManyRequestsError` where the namespace's quota has no room for it; both
+        change nothing.
         """
         if (task_id := new_id("tsk", task.place)) in (batch.task_id, *batch.earlier_task_ids):
             return self._receipts.get(task_id)  # an earlier run of this request
@@ -165,6 +171,13 @@ class BatchStore:
         return self._receipts.get(current.task_id)
 
     def _start(self, batch: Batch, plan: Plan, document: Document, session: ClientSession) -> bool:
+        if not self._buckets.hold(
+            batch.bucket_id, namespace_id=batch.namespace_id, session=session
+        ):
+            raise NotFoundError(f"There is no bucket '{batch.bucket_id}'")
+        if (completed := self._not_followed_up(batch, session)) is not None:
+            owed = {"$set": {"owed": completed}}
+            self._batches.update_one({"_id": batch.batch_id}, owed, session=session)
         at = document["created_at"]
         started = self._batches.update_one(
             {"_id": batch.batch_id, "task_id": batch.task_id},
@@ -184,6 +197,17 @@ class BatchStore:
             session=session,
         )
         return bool(started.matched_count)
+
+    def _not_followed_up(self, batch: Batch, session: ClientSession) -> str | None:
+        """The batch's task, where it ended well and nobody has followed up on it yet."""
+        if batch.task_id is None:
+            return None
+        waits = {"_id": batch.batch_id, "task_id": batch.task_id, "followed_up": False}
+        if self._batches.find_one(waits, {"_id": 1}, session=session) is None:
+            return None
+        before = self._receipts.find_many([batch.task_id], session)
+        completed = [each for each in before if each.status is TaskStatusEnum.COMPLETED]
+        return completed[0].task_id if completed else None
 
     def list(
         self,
@@ -206,18 +230,19 @@ class BatchStore:
             return {"status": status.value}
         return having(status, self._batches, scope, self._receipts)
 
-    def any_open(self, bucket: Bucket) -> str | None:
-        """The id of a batch of the bucket whose task has not ended, or None."""
+    def any_open(self, bucket: Bucket, session: ClientSession) -> str | None:
+        """The id of a batch of the bucket whose task has not ended, or None, as a transaction
+        sees it.
+        """
         unsettled = {
             "namespace_id": bucket.namespace_id,
             "bucket_id": bucket.bucket_id,
             "outcome": None,
             "task_id": {"$ne": None},
         }
-        owners = {
-            row["task_id"]: row["_id"] for row in self._batches.find(unsettled, {"task_id": 1})
-        }
-        for receipt in self._receipts.find_many(list(owners)):
+        rows = self._batches.find(unsettled, {"task_id": 1}, session=session)
+        owners = {row["task_id"]: row["_id"] for row in rows}
+        for receipt in self._receipts.find_many(list(owners), session):
             if not receipt.is_terminal:
                 return str(owners[receipt.task_id])
         return None
@@ -227,11 +252,17 @@ class BatchStore:
         return settle(self._batches, self._receipts)
 
     def to_follow_up(self) -> Sequence[Batch]:
-        """Batches that ended well, and that nobody has followed up on yet."""
+        """Batches that ended well, and that nobody has followed up on yet, each with the task that
+        did: one that was retried since then may have another by now.
+        """
         ended_well = {"followed_up": False, "status": TaskStatusEnum.COMPLETED.value}
-        return list(map(Batch.from_document, self._batches.find(ended_well).limit(MANY)))
+        found = list(map(Batch.from_document, self._batches.find(ended_well).limit(MANY)))
+        retried = self._batches.find({"owed": {"$exists": True}}).limit(MANY)
+        return found + [replace(Batch.from_document(row), task_id=row["owed"]) for row in retried]
 
     def set_followed_up(self, batch: Batch) -> None:
         """Records that what follows the batch is called for; safe to repeat."""
         guard = {"_id": batch.batch_id, "task_id": batch.task_id}
         self._batches.update_one(guard, {"$set": {"followed_up": True}})
+        guard = {"_id": batch.batch_id, "owed": batch.task_id}
+        self._batches.update_one(guard, {"$unset": {"owed": ""}})

@@ -157,6 +157,12 @@ class BucketStore:
             raise NotFoundError(f"There is no bucket '{bucket.bucket_id}'")
         return Bucket.from_document(stored)
 
+    def hold(self, bucket_id: str, *, namespace_id: str, session: ClientSession) -> bool:
+        """Has a removal that overlaps with this transaction begin anew; False where it is gone."""
+        key = {"_id": bucket_id, "namespace_id": namespace_id}
+        held = self._buckets.update_one(key, {"$inc": {"times_held": 1}}, session=session)
+        return bool(held.matched_count)
+
     def remove(self, bucket: Bucket, session: ClientSession) -> bool:
         """Takes the bucket away, not what is in it; False where it is gone."""
         key = {"_id": bucket.bucket_id, "namespace_id": bucket.namespace_id}

@@ -168,16 +168,18 @@ class WebhookStore:
             },
         )
 
-    def disable(self, webhook_id: str, reason: str) -> bool:
+    def disable(self, webhook_id: str, reason: str, *, url: str | None = None) -> bool:
         """Sends it nothing more until its owner makes it active again; tells it, once.
 
-        In one transaction with its event; False where it was disabled before, or is gone.
+        In one transaction with its event; False where it was disabled before, is gone, or has
+        another URL than `url` by now.
         """
         at, like = this_moment(), new_id("evt")
+        guard = THERE if url is None else {**THERE, "url": url}
 
         def write(session: ClientSession) -> Webhook | None:
             stored = self._webhooks.find_one_and_update(
-                {"_id": webhook_id, "disabled": None, **THERE},
+                {"_id": webhook_id, "disabled": None, **guard},
                 {"$set": {"disabled": {"at": at, "reason": reason}, "updated_at": at}},
                 return_document=ReturnDocument.AFTER,
                 session=session,

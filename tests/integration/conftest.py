@@ -18,7 +18,7 @@ from pymongo.read_concern import ReadConcern
 from redis import Redis
 
 from app.access.permission import Permission
-from app.database import MAJORITY, Document
+from app.database import AS_STORED, MAJORITY, Document
 from app.embedded.layout import Layout
 from app.embedded.mongo import Mongo
 from app.embedded.port import LOOPBACK, accepts, free_ports
@@ -90,7 +90,7 @@ def postgres_database(postgres: Postgres) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mongo(mongo_url: str) -> Iterator[MongoClient[Document]]:
     """One client for the session, as the application makes it."""
-    with MongoClient[Document](mongo_url, tz_aware=True) as client:
+    with MongoClient[Document](mongo_url, tz_aware=True, type_registry=AS_STORED) as client:
         yield client
 
 

@@ -18,8 +18,11 @@ class AddressBook(Protocol):
         A `WaybillError` where it cannot be signed in here.
         """
 
-    def disable(self, webhook_id: str, reason: str) -> None:
-        """Closes an endpoint that fails for too long, or wants no more. Safe to repeat."""
+    def disable(self, webhook_id: str, reason: str, *, url: str) -> bool:
+        """Closes an endpoint that fails for too long, or wants no more; says whether it did.
+
+        One that has another URL by now stays as it is. Safe to repeat.
+        """
 
 
 class StoredAddressBook:
@@ -41,6 +44,6 @@ class StoredAddressBook:
         keys = self._callbacks.keys(delivery.namespace_id)
         return Destination(delivery.url, {}, self._timeout_s, keys) if keys else None
 
-    def disable(self, webhook_id: str, reason: str) -> None:
+    def disable(self, webhook_id: str, reason: str, *, url: str) -> bool:
         """As `AddressBook` promises."""
-        self._webhooks.disable(webhook_id, reason)
+        return self._webhooks.disable(webhook_id, reason, url=url)

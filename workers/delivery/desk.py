@@ -65,11 +65,19 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Closure:
+    """Why an endpoint is to be disabled, and the URL that was called."""
+
+    reason: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leaving:
     """A mailbox whose turn is given back; with a verdict its endpoint is disabled first."""
 
     mailbox: Mailbox
-    verdict: str | None
+    verdict: Closure | None
 
 
 class Desk:
@@ -153,14 +161,19 @@ class Desk:
 
     def _release(self, leaving: Leaving, now: datetime) -> Release:
         mailbox = leaving.mailbox
-        if leaving.verdict is not None:
-            self._book.disable(mailbox.mailbox_id, leaving.verdict)
+        if leaving.verdict is not None and self._disables(mailbox.mailbox_id, leaving.verdict):
             self._skip(mailbox.mailbox_id, now)
-        due_at = self._deliveries.next_due(mailbox.mailbox_id)
+        lost_by = now + self._turn.lease
+        due_at = self._deliveries.next_due(mailbox.mailbox_id, lost_by=lost_by)
         paused_until = mailbox.health.paused_until
         if due_at is not None and paused_until is not None:
             due_at = max(due_at, paused_until)
         return Release(mailbox.mailbox_id, mailbox.rings, due_at, mailbox.health)
+
+    def _disables(self, mailbox_id: str, verdict: Closure) -> bool:
+        # Who opens an endpoint anew ends the turn first: what was known of it holds no more.
+        is_ours = mailbox_id in self._mailboxes.held(self._turn)
+        return is_ours and self._book.disable(mailbox_id, verdict.reason, url=verdict.url)
 
     def _skip(self, mailbox_id: str, now: datetime) -> None:
         skipped = self._deliveries.skip(mailbox_id, error=CLOSED, at=now)

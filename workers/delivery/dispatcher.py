@@ -28,7 +28,7 @@ from app.deliveries.store import Ending
 from app.receipts.tally import Measure, added
 from app.webhooks.channel import Channel
 from workers.delivery.clock import Clock
-from workers.delivery.desk import Desk, Leaving, Look, Room
+from workers.delivery.desk import Closure, Desk, Leaving, Look, Room
 from workers.delivery.held import HeldMailbox
 from workers.delivery.limits import Limits
 from workers.delivery.sender import Sender
@@ -311,18 +311,21 @@ class Dispatcher:
         self._done.set()
 
     async def _attempt(self, held: HeldMailbox, row: Delivery) -> None:
+        destination = held.to(row)
         try:
             async with held.slots, self._slots:
-                result = await self._senders[held.channel].send(row, held.to(row))
+                # Where it goes may have changed while it waited for a slot.
+                destination = held.to(row)
+                result = await self._senders[held.channel].send(row, destination)
         # The edge of an attempt: whatever it is, the log says that it failed.
         except Exception:
             log.exception("delivery.attempt_raised", delivery_id=row.delivery_id)
             result = Result(error_kind=ErrorKind.PROTOCOL, error=RAISED)
         self._counts.update(added(Measure.DELIVERED, result.error_kind or "delivered", row.channel))
         self._in_flight -= 1
-        self._judge(held, row, result)
+        self._judge(held, row, result, url=destination.url)
 
-    def _judge(self, held: HeldMailbox, row: Delivery, result: Result) -> None:
+    def _judge(self, held: HeldMailbox, row: Delivery, result: Result, *, url: str) -> None:
         now = self._clock.now()
         failures = held.health.consecutive_failures + 1
         verdict = self._schedule.judge(row, result, failures=failures, rng=self._rng)
@@ -332,7 +335,7 @@ class Dispatcher:
         after = self._limits.disable_after
         reason = held.why_close(now, disable_after=after, is_gone=verdict.disables)
         if reason is not None:
-            held.leave(reason)
+            held.leave(Closure(reason, url))
         elif held.is_paused(now) or (health.is_quarantined and not result.is_delivered):
             held.leave()  # to the end of the line of those in quarantine
         self._stir.set()

@@ -13,6 +13,7 @@ from app.deliveries.mailbox import Mailbox
 from app.receipts.receipt import rfc3339
 from app.webhooks.channel import Channel
 from app.webhooks.destination import Destination
+from workers.delivery.desk import Closure
 
 # Rows that are read at a time, and that are left when more are, for each that may be in flight.
 PAGE: Final = 12
@@ -40,7 +41,7 @@ class HeldMailbox:
     read_s: float = 0.0
     is_dry: bool = False
     leaves: bool = False
-    verdict: str | None = None
+    verdict: Closure | None = None
     in_flight: int = 0  # begun, and not sent to their end
     _busy: set[str] = field(default_factory=set)  # until their ends are stored
     _first: set[str] = field(default_factory=set)  # tasks whose first attempt is on its way
@@ -147,7 +148,7 @@ class HeldMailbox:
         self.settle(row)
         self.is_dry = False
 
-    def leave(self, verdict: str | None = None) -> None:
+    def leave(self, verdict: Closure | None = None) -> None:
         """Begins nothing more in this turn."""
         self.leaves = True
         self.verdict = self.verdict or verdict

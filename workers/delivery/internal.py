@@ -64,7 +64,8 @@ class _Counter:
         for mailbox in taken:
             self.deliveries.recover([mailbox.mailbox_id], turn, at=self.mailboxes.now())
             health = self._pages(mailbox, turn)
-            due_at = self.deliveries.next_due(mailbox.mailbox_id)
+            lost_by = self.mailboxes.now() + LEASE
+            due_at = self.deliveries.next_due(mailbox.mailbox_id, lost_by=lost_by)
             release = Release(mailbox.mailbox_id, mailbox.rings, due_at, health)
             self.mailboxes.release(turn, [release])
         return bool(taken)
